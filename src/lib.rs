@@ -1,0 +1,1 @@
+//! Kinora: a self-hosted video fragment service.

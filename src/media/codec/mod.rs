@@ -1,0 +1,1 @@
+//! What each codec needs: reading and checking configurations, and the strings that name them.

@@ -1,0 +1,1 @@
+//! One track's frames to samples: canonical framing, inline parameter sets, decoding times.

@@ -1,0 +1,1 @@
+//! Matroska in and out.

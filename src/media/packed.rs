@@ -1,0 +1,1 @@
+//! The packed payload of a fragment.

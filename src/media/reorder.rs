@@ -1,0 +1,1 @@
+//! Decoding times from presentation times and the reorder depth.
