@@ -21,6 +21,7 @@ pub mod packed;
 pub mod reorder;
 pub mod sample;
 pub mod track;
+mod varint;
 
 pub use demux::{Demuxer, Event};
 pub use error::{Error, Fault};
