@@ -57,7 +57,7 @@ impl Demuxer {
     ///
     /// # Errors
     /// The first fault in the input; the same again on every later call.
-    #[allow(clippy::should_implement_trait)]
+    #[expect(clippy::should_implement_trait, reason = "not an iterator: `None` asks for more input")]
     pub fn next(&mut self) -> Result<Option<Event>, Error> {
         Ok(None)
     }
