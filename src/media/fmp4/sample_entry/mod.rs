@@ -1,0 +1,3 @@
+//! Sample entries (§8.5.2): how a track says which codec it is in.
+
+pub(super) mod write;
