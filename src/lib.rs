@@ -1,1 +1,3 @@
 //! Kinora: a self-hosted video fragment service.
+
+pub mod ingest;

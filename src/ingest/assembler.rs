@@ -1,0 +1,363 @@
+//! Samples to parts and fragments: where to cut, what time it is, and the packed payload.
+//!
+//! Sans-IO: it is told what time it is, and it returns steps for whoever owns the store's writer.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use kinora_base::{MediaTime, WallTime};
+use kinora_media::container::{Boundary, ProducerTime};
+use kinora_media::packed::{self, PartWriter};
+use kinora_media::{Sample, Tag, Track, TrackKind, configuration};
+use kinora_store::{Flags, Part, Run};
+
+use crate::ingest::producer_clock::{ProducerClock, Timing};
+use crate::ingest::session::Step;
+use crate::ingest::track_queue::TrackQueue;
+
+/// Where fragments and parts are cut.
+#[derive(Debug, Clone)]
+pub struct CutSettings {
+    /// Longest part, in media time of the leading track.
+    pub part_duration: Duration,
+    /// Longest fragment, in media time, when no key frame ends it earlier.
+    pub max_fragment_duration: Duration,
+    /// Most sample bytes in a fragment.
+    pub max_fragment_bytes: u64,
+    /// Length of a fragment of a stream without video, in media time.
+    pub audio_fragment_duration: Duration,
+}
+
+impl Default for CutSettings {
+    fn default() -> Self {
+        Self {
+            part_duration: Duration::from_millis(200),
+            max_fragment_duration: Duration::from_secs(20),
+            max_fragment_bytes: 50 << 20,
+            audio_fragment_duration: Duration::from_secs(2),
+        }
+    }
+}
+
+/// How long the other tracks may run ahead before a fragment is begun without its leading track,
+/// in microseconds: one GOP's worth of audio that a muxer wrote first.
+const LEAD_PATIENCE_US: i64 = 1_000_000;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Assembler {
+    settings: CutSettings,
+    clock: ProducerClock,
+    tracks: Vec<TrackQueue>,
+    /// Index of the track that fragments are cut by: the first video track, else the first.
+    lead: usize,
+    /// Tracks to switch to at the next cut.
+    next_tracks: Option<Arc<[Track]>>,
+    open: Option<Open>,
+    /// Tags that came between fragments.
+    tags: Vec<Tag>,
+    boundary: Option<Boundary>,
+    /// No sample of the leading track has followed the boundary yet.
+    boundary_is_fresh: bool,
+    /// Media time, on the leading track, and producer time at which the last fragment ended.
+    last_end: Option<(i64, WallTime)>,
+    /// The next fragment does not continue the last one, whatever its times say.
+    broken: bool,
+    new_header: bool,
+    steps: VecDeque<Step>,
+}
+
+/// The fragment under way.
+#[derive(Debug)]
+struct Open {
+    producer_time: WallTime,
+    /// Index of the track whose times are the fragment's.
+    lead: usize,
+    /// Decoding time of its first sample.
+    start_dts_us: i64,
+    /// Settled media of the leading track, in its ticks.
+    lead_ticks: i64,
+    key_frame_start: bool,
+    sample_bytes: u64,
+    tags: Vec<Tag>,
+    part_heads: Vec<Bytes>,
+    data: Vec<Bytes>,
+}
+
+impl Assembler {
+    pub(crate) fn new(settings: CutSettings, timing: Timing) -> Self {
+        Self {
+            settings,
+            clock: ProducerClock::new(timing),
+            tracks: Vec::new(),
+            lead: 0,
+            next_tracks: None,
+            open: None,
+            tags: Vec::new(),
+            boundary: None,
+            boundary_is_fresh: false,
+            last_end: None,
+            broken: true,
+            new_header: false,
+            steps: VecDeque::new(),
+        }
+    }
+
+    /// The next step for the store, in order.
+    pub(crate) fn next_step(&mut self) -> Option<Step> {
+        self.steps.pop_front()
+    }
+
+    /// New tracks. Tracks that only joined take effect at the next cut, so that one that appears
+    /// late costs no fragment without a key frame.
+    pub(crate) fn tracks(&mut self, tracks: &Arc<[Track]>, now: WallTime) {
+        let only_joined =
+            tracks.len() > self.tracks.len() && self.tracks.iter().all(|queue| tracks.contains(&queue.track));
+        if self.open.is_some() && only_joined {
+            self.next_tracks = Some(Arc::clone(tracks));
+            return;
+        }
+        self.new_header = true;
+        self.next_tracks = None;
+        self.finish_fragment(Flags::default(), now);
+        self.switch_tracks(tracks);
+    }
+
+    fn switch_tracks(&mut self, tracks: &[Track]) {
+        let unchanged = self.tracks.iter().map(|queue| &queue.track).eq(tracks);
+        if unchanged {
+            return;
+        }
+        self.tracks = tracks.iter().cloned().map(TrackQueue::new).collect();
+        self.lead = tracks.iter().position(|t| t.kind() == TrackKind::Video).unwrap_or(0);
+        self.broken = true;
+        self.steps.push_back(Step::Configure(configuration::encode(tracks)));
+    }
+
+    pub(crate) fn boundary(&mut self, boundary: Boundary) {
+        self.boundary = Some(boundary);
+        self.boundary_is_fresh = true;
+    }
+
+    pub(crate) fn tag(&mut self, tags: Vec<Tag>) {
+        let kept = self.open.as_mut().map_or(&mut self.tags, |open| &mut open.tags);
+        let room = Tag::MAX_PER_FRAGMENT.saturating_sub(kept.len());
+        kept.extend(tags.into_iter().take(room));
+    }
+
+    pub(crate) fn producer_time(&mut self, reference: ProducerTime) {
+        if let Some(queue) = self.tracks.iter().find(|queue| queue.track.number == reference.track) {
+            self.clock.reference(queue.micros(reference.media_ticks), reference.wall);
+        }
+    }
+
+    /// Takes a sample that arrived at `now`.
+    pub(crate) fn sample(&mut self, sample: Sample, now: WallTime) {
+        let Some(mut index) = self.index_of(sample.track) else { return };
+        let Some(queue) = self.tracks.get_mut(index) else { return };
+        let settled = queue.settle_before(sample.dts_ticks);
+        if let Some(open) = &mut self.open
+            && open.lead == index
+        {
+            open.lead_ticks = open.lead_ticks.saturating_add(settled.ticks);
+        }
+        if self.cuts_before(index, &sample, settled.hole) {
+            if let Some(tracks) = self.next_tracks.take() {
+                // What is held back of the other tracks belongs to the old configuration.
+                self.finish_fragment(Flags::default(), now);
+                self.switch_tracks(&tracks);
+                let Some(moved) = self.index_of(sample.track) else { return };
+                index = moved;
+            } else {
+                self.cut(Flags::default());
+            }
+            self.broken |= settled.hole;
+        } else if self.part_is_full(index) {
+            self.flush_part();
+        }
+        if let Some(queue) = self.tracks.get_mut(index) {
+            queue.push(sample);
+        }
+        if self.open.is_none() && (index == self.lead || self.waited_us(index) >= LEAD_PATIENCE_US) {
+            self.begin(index, now);
+        }
+        self.boundary_is_fresh &= index != self.lead;
+    }
+
+    /// The producer says that the fragment under way is complete.
+    pub(crate) fn end_of_fragment(&mut self, now: WallTime) {
+        self.finish_fragment(Flags::default(), now);
+    }
+
+    /// The input is over: finishes what is under way, as partial unless the end was `clean`.
+    pub(crate) fn end(&mut self, clean: bool, now: WallTime) {
+        self.finish_fragment(Flags::default().with_if(Flags::PARTIAL, !clean), now);
+    }
+
+    fn index_of(&self, track: u32) -> Option<usize> {
+        self.tracks.iter().position(|queue| queue.track.number == track)
+    }
+
+    /// Whether a fragment ends before this sample.
+    fn cuts_before(&self, index: usize, sample: &Sample, hole: bool) -> bool {
+        let (Some(open), Some(queue)) = (&self.open, self.tracks.get(index)) else { return false };
+        let full = open.sample_bytes + self.queued_bytes() + sample.data.len() as u64
+            > self.settings.max_fragment_bytes;
+        if index != open.lead {
+            // The leading track is back after others had to begin without it.
+            return full || index == self.lead;
+        }
+        let video = queue.track.kind() == TrackKind::Video;
+        let longest =
+            if video { self.settings.max_fragment_duration } else { self.settings.audio_fragment_duration };
+        let lasted_us = queue.micros(open.lead_ticks);
+        let long_enough = u128::try_from(lasted_us).is_ok_and(|us| us >= longest.as_micros());
+        (video && sample.sync) || hole || full || long_enough
+    }
+
+    fn waited_us(&self, index: usize) -> i64 {
+        self.tracks.get(index).map_or(0, TrackQueue::ready_us)
+    }
+
+    fn queued_bytes(&self) -> u64 {
+        self.tracks.iter().map(|queue| queue.bytes() as u64).sum()
+    }
+
+    /// Whether one more sample of this track would make the part too long. Parts are cut by the
+    /// leading track; only while it is silent do the others cut theirs.
+    fn part_is_full(&self, index: usize) -> bool {
+        let part_us = i64::try_from(self.settings.part_duration.as_micros()).unwrap_or(i64::MAX);
+        let Some(queue) = self.tracks.get(index) else { return false };
+        let lead_is_silent = self.tracks.get(self.lead).is_none_or(|lead| lead.ready_us() == 0);
+        self.open.is_some()
+            && (index == self.lead || lead_is_silent)
+            && queue.ready_us() > 0
+            && queue.ready_us() + queue.typical_us() > part_us
+    }
+
+    /// Begins a fragment whose times are those of the track at `index`.
+    fn begin(&mut self, index: usize, now: WallTime) {
+        let Some(queue) = self.tracks.get(index) else { return };
+        let Some(first) = queue.first() else { return };
+        let start_us = queue.micros(first.pts_ticks);
+        let start_dts_us = queue.micros(first.dts_ticks);
+        let expected = self.last_end.map(|(media_us, _)| media_us);
+        let continues =
+            expected.is_some_and(|end| start_dts_us.saturating_sub(end).abs() <= Run::LARGEST_HOLE_US);
+        let discontinuity = self.broken || !continues;
+        let new_header = std::mem::take(&mut self.new_header);
+        let producer_time = self.clock.fragment_start(start_us, now, self.last_end, new_header);
+        let timecode = self.timecode(queue, first);
+        self.broken = false;
+        self.steps.push_back(Step::Begin { timecode, producer_time, server_time: now, discontinuity });
+        self.open = Some(Open {
+            producer_time,
+            lead: index,
+            start_dts_us,
+            lead_ticks: queue.ready_ticks(),
+            key_frame_start: first.sync,
+            sample_bytes: 0,
+            tags: std::mem::take(&mut self.tags),
+            part_heads: Vec::new(),
+            data: Vec::new(),
+        });
+    }
+
+    /// The fragment's time as the producer wrote it: that of the Cluster or movie fragment it
+    /// began with, else the sample's own on the same scale.
+    fn timecode(&self, queue: &TrackQueue, first: &Sample) -> i64 {
+        let Some(boundary) = self.boundary else { return first.pts_ticks };
+        if self.boundary_is_fresh {
+            return boundary.timecode;
+        }
+        let own = MediaTime::new(first.pts_ticks, queue.track.timescale);
+        let scale = NonZeroU32::new(boundary.timescale);
+        own.zip(scale).map_or(first.pts_ticks, |(own, scale)| own.rescale(scale).ticks)
+    }
+
+    /// Ends the part under way: everything settled since the last one.
+    fn flush_part(&mut self) {
+        let Some(open) = &mut self.open else { return };
+        let mut writer = PartWriter::new(open.part_heads.len() as u32);
+        let (mut start_us, mut end_us) = (i64::MAX, i64::MIN);
+        let mut independent = true;
+        let mut any = false;
+        for (index, queue) in self.tracks.iter_mut().enumerate() {
+            for run in queue.take_runs() {
+                if let (Some(first), Some(last)) = (run.first(), run.last()) {
+                    any = true;
+                    independent &= first.sync || index != open.lead;
+                    start_us = start_us.min(queue.micros(first.dts_ticks));
+                    let end = last.dts_ticks.saturating_add(i64::from(last.duration_ticks));
+                    end_us = end_us.max(queue.micros(end));
+                }
+                writer.run(&run);
+            }
+        }
+        if !any {
+            return;
+        }
+        let index = open.part_heads.len() as u32;
+        let (head, data) = writer.finish();
+        open.sample_bytes += data.iter().map(|piece| piece.len() as u64).sum::<u64>();
+        open.part_heads.push(head.clone());
+        open.data.extend(data.iter().cloned());
+        self.steps.push_back(Step::Part(Part {
+            index,
+            offset_us: u64::try_from(start_us.saturating_sub(open.start_dts_us)).unwrap_or(0),
+            duration_us: u64::try_from(end_us.saturating_sub(start_us)).unwrap_or(0),
+            independent,
+            head,
+            data,
+        }));
+    }
+
+    /// Ends the fragment under way at a sample of its leading track; what the other tracks hold
+    /// back goes into the next fragment.
+    fn cut(&mut self, flags: Flags) {
+        self.flush_part();
+        let Some(open) = self.open.take() else { return };
+        let lead = self.tracks.get(open.lead);
+        let duration_us = lead.map_or(0, |queue| queue.micros(open.lead_ticks));
+        self.last_end = Some((
+            open.start_dts_us.saturating_add(duration_us),
+            open.producer_time.offset_micros(duration_us),
+        ));
+        let flags = flags
+            .with_if(Flags::KEY_FRAME_START, open.key_frame_start)
+            .with_if(Flags::TAGS, !open.tags.is_empty());
+        let mut payload = vec![packed::head(&open.tags, open.part_heads.iter())];
+        payload.extend(open.data);
+        self.steps.push_back(Step::Finish {
+            duration_us: u64::try_from(duration_us).unwrap_or(0),
+            flags,
+            payload,
+        });
+    }
+
+    /// Ends the fragment under way with all that is held back.
+    fn finish_fragment(&mut self, flags: Flags, now: WallTime) {
+        if self.open.is_none()
+            && let Some(index) = self.tracks.iter().position(|queue| !queue.is_empty())
+        {
+            self.begin(index, now);
+        }
+        let lead = self.open.as_ref().map(|open| open.lead);
+        for (index, queue) in self.tracks.iter_mut().enumerate() {
+            let ticks = queue.settle_last();
+            if lead == Some(index)
+                && let Some(open) = &mut self.open
+            {
+                open.lead_ticks = open.lead_ticks.saturating_add(ticks);
+            }
+        }
+        self.cut(flags);
+    }
+}
+
+#[cfg(test)]
+#[path = "assembler_test.rs"]
+mod tests;

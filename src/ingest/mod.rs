@@ -1,0 +1,20 @@
+//! Producer bytes to fragments and acks.
+//!
+//! ```text
+//! bytes → session (demuxer + assembler, sans-IO) → steps → put (store writer, async) → acks
+//! ```
+//!
+//! It never writes HTTP: acks are values, and each dialect of `api` writes them its own way.
+
+mod ack;
+mod assembler;
+mod producer_clock;
+mod put;
+mod session;
+mod track_queue;
+
+pub use ack::{Ack, AckedFragment, Refusal};
+pub use assembler::CutSettings;
+pub use producer_clock::Timing;
+pub use put::{BodyError, Ending, Put, PutSettings};
+pub use session::{Session, Step};

@@ -1,0 +1,111 @@
+//! One producer's bytes as a state machine: `handle(bytes, now)`, then steps until there are none.
+//!
+//! It owns no store, no socket and no clock; whoever drives it applies the steps.
+
+use bytes::Bytes;
+use kinora_base::WallTime;
+use kinora_media::demux::Container;
+use kinora_media::{Demuxer, Error, Event};
+use kinora_store::{Flags, Part};
+
+use crate::ingest::assembler::{Assembler, CutSettings};
+use crate::ingest::producer_clock::Timing;
+
+/// What to do with the store's writer, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// The fragments that follow have this codec configuration (`kinora_media::configuration`).
+    Configure(Bytes),
+    /// A fragment begins.
+    Begin {
+        /// Its time as the producer wrote it, in the producer's ticks.
+        timecode: i64,
+        /// When it was captured, according to the producer.
+        producer_time: WallTime,
+        /// When its first sample had arrived.
+        server_time: WallTime,
+        /// It does not continue the fragment before it.
+        discontinuity: bool,
+    },
+    /// A part of it can be published.
+    Part(Part),
+    /// It is complete.
+    Finish {
+        /// Media duration in microseconds.
+        duration_us: u64,
+        /// What is known of it.
+        flags: Flags,
+        /// The packed payload, in pieces.
+        payload: Vec<Bytes>,
+    },
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Session {
+    demuxer: Demuxer,
+    assembler: Assembler,
+    samples: u64,
+}
+
+impl Session {
+    /// A session for media in `container`, or in whatever its first bytes show.
+    #[must_use]
+    pub fn new(container: Option<Container>, cut: CutSettings, timing: Timing) -> Self {
+        Self { demuxer: Demuxer::new(container), assembler: Assembler::new(cut, timing), samples: 0 }
+    }
+
+    /// Takes the next bytes, which arrived at `now`.
+    ///
+    /// # Errors
+    /// The first fault in the media; the session takes no more then, but what was complete before
+    /// it can be kept with [`Self::abort`].
+    pub fn handle(&mut self, bytes: Bytes, now: WallTime) -> Result<(), Error> {
+        self.demuxer.push(bytes);
+        self.drain(now)
+    }
+
+    /// The input ended as it should.
+    ///
+    /// # Errors
+    /// As [`Self::handle`], and if the media ends in the middle of something.
+    pub fn finish(&mut self, now: WallTime) -> Result<(), Error> {
+        self.demuxer.finish();
+        self.drain(now)?;
+        self.assembler.end(true, now);
+        Ok(())
+    }
+
+    /// The input ended as it should not: what is complete becomes a partial fragment.
+    pub fn abort(&mut self, now: WallTime) {
+        self.assembler.end(false, now);
+    }
+
+    /// The next step, in order.
+    pub fn next_step(&mut self) -> Option<Step> {
+        self.assembler.next_step()
+    }
+
+    /// Samples taken so far: how one sees that a producer makes progress.
+    #[must_use]
+    pub fn samples(&self) -> u64 {
+        self.samples
+    }
+
+    fn drain(&mut self, now: WallTime) -> Result<(), Error> {
+        while let Some(event) = self.demuxer.next()? {
+            match event {
+                Event::Tracks(tracks) => self.assembler.tracks(&tracks, now),
+                Event::Boundary(boundary) => self.assembler.boundary(boundary),
+                Event::Sample(sample) => {
+                    self.samples += 1;
+                    self.assembler.sample(sample, now);
+                }
+                Event::Tags(tags) => self.assembler.tag(tags),
+                Event::ProducerTime(reference) => self.assembler.producer_time(reference),
+                Event::EndOfFragment => self.assembler.end_of_fragment(now),
+            }
+        }
+        Ok(())
+    }
+}
