@@ -29,6 +29,11 @@ check: test-format ## The fast inner loop: formatting, lints, Rust tests
 	$(call step,tests)
 	@$(rust_tests) --workspace
 
+.PHONY: bench
+bench: setup-bench ## One table of what 10, 50 and 200 cameras cost (ARGS="--streams 50 --seconds 60")
+	@cargo build --release --locked --bin kinora -p kinora-bench --bin kinora-bench
+	@target/release/kinora-bench ingest $(ARGS)
+
 .PHONY: setup-test setup-demo setup-bench
 setup-test setup-demo setup-bench: setup-%:
 	@.ci/install $*
