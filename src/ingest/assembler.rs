@@ -15,7 +15,7 @@ use kinora_media::{Sample, Tag, Track, TrackKind, configuration};
 use kinora_store::{Flags, Part, Run};
 
 use crate::ingest::producer_clock::{ProducerClock, Timing};
-use crate::ingest::session::Step;
+use crate::ingest::step::Step;
 use crate::ingest::track_queue::TrackQueue;
 
 /// Where fragments and parts are cut.

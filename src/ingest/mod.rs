@@ -11,10 +11,12 @@ mod assembler;
 mod producer_clock;
 mod put;
 mod session;
+mod step;
 mod track_queue;
 
 pub use ack::{Ack, AckedFragment, Refusal};
 pub use assembler::CutSettings;
 pub use producer_clock::Timing;
 pub use put::{BodyError, Ending, Put, PutSettings};
-pub use session::{Session, Step};
+pub use session::Session;
+pub use step::Step;

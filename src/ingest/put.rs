@@ -18,7 +18,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::ingest::ack::{Ack, AckedFragment, Refusal};
 use crate::ingest::assembler::CutSettings;
 use crate::ingest::producer_clock::Timing;
-use crate::ingest::session::{Session, Step};
+use crate::ingest::session::Session;
+use crate::ingest::step::Step;
 
 /// Settings of producers' connections.
 #[derive(Debug, Clone)]

@@ -1,3 +1,5 @@
+//! Init segments against golden bytes and against an independent reader.
+
 use super::super::golden::assert_golden;
 use super::*;
 use mp4_atom::{Atom, Codec as Entry, Decode, Moov};

@@ -1,3 +1,5 @@
+//! Fragment heads against golden bytes and against an independent reader.
+
 use super::super::golden::assert_golden;
 use super::*;
 use mp4_atom::{Any, Decode, Moof, Styp};
