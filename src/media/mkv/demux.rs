@@ -1,0 +1,510 @@
+//! The push demuxer: finds its way through the elements of a Matroska or WebM document.
+//!
+//! It walks the input once and keeps only what is needed to go on. Info, Tracks and Tags are
+//! gathered and read whole, blocks are handed to `frames`, everything else is passed over without
+//! being kept, however long it is. It knows no codecs and does not judge configurations.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::document::{DEFAULT_TIMESTAMP_SCALE_NS, check_ebml_header, timestamp_scale_ns};
+use super::ebml::{Header, Size, uint};
+use super::frames::{Framed, Frames, Group};
+use super::id::Id;
+use super::input::{Input, Next};
+use super::limit::{MAX_BLOCK_BYTES, MAX_EBML_HEADER_BYTES, MAX_HEADER_ELEMENT_BYTES};
+use super::tracks::TrackEntry;
+use super::{tags, timing, tracks};
+use crate::container::{Boundary, Event};
+use crate::{Error, Fault};
+
+/// Push demuxer for Matroska and WebM: [`push`](Self::push) bytes in chunks of any size and call
+/// [`next`](Self::next) until it returns `Ok(None)`; after the last chunk call
+/// [`finish`](Self::finish) and drain once more. An error is final.
+///
+/// Frames come in input order with presentation times only. `pts_ticks` are in the declared
+/// track's timescale: samples for audio (see `timing`), usually milliseconds else.
+#[derive(Debug, Default)]
+pub struct Demuxer {
+    input: Input,
+    /// What the next bytes belong to.
+    task: Task,
+    /// Where the element under way begins.
+    start: u64,
+    level: Level,
+    /// Whether an EBML header has been read and checked, and no Segment has followed the last one.
+    headed: bool,
+    awaits_segment: bool,
+    segment: Extent,
+    cluster: Extent,
+    group: Extent,
+    /// The Block of the present BlockGroup, and what the group says of it.
+    block: Option<Framed>,
+    group_says: Group,
+    /// TimestampScale of the present Segment, once its Info has come.
+    scale_ns: Option<u64>,
+    /// The present Segment's tracks, and whether they have been announced.
+    entries: Vec<(TrackEntry, u64)>,
+    announced: bool,
+    frames: Frames,
+    ready: VecDeque<Event>,
+    ended: bool,
+    failed: Option<Error>,
+}
+
+/// What the next bytes belong to.
+#[derive(Debug, Default, Clone, Copy)]
+enum Task {
+    /// An element header.
+    #[default]
+    Header,
+    /// An element to pass over, of which this many bytes are left.
+    Skip(Id, u64),
+    /// An element to read whole.
+    Body(Id, usize),
+}
+
+/// The innermost open element.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    #[default]
+    Root,
+    Segment,
+    Cluster,
+    BlockGroup,
+}
+
+/// Where an open element begins, and where it ends if its size is known.
+#[derive(Debug, Default, Clone, Copy)]
+struct Extent {
+    start: u64,
+    end: Option<u64>,
+}
+
+/// How far one step has come.
+enum Step {
+    Event(Event),
+    /// Something was read; go on.
+    On,
+    /// More input is needed.
+    Starved,
+}
+
+impl Demuxer {
+    /// A demuxer at the beginning of its input.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next bytes of the input. Drain with [`next`](Self::next) before the next push:
+    /// chunks wait in memory until they are read.
+    pub fn push(&mut self, chunk: Bytes) {
+        self.input.push(chunk);
+    }
+
+    /// Says that the input is complete.
+    pub fn finish(&mut self) {
+        self.ended = true;
+    }
+
+    /// The next event, or `None` when more input is needed (or, after
+    /// [`finish`](Self::finish), at the end).
+    ///
+    /// # Errors
+    /// The first fault in the input; the same again on every later call.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> Result<Option<Event>, Error> {
+        if let Some(event) = self.ready.pop_front() {
+            return Ok(Some(event));
+        }
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let error = loop {
+            match self.step() {
+                Ok(Step::Event(event)) => return Ok(Some(event)),
+                Ok(Step::On) => {
+                    if let Some(event) = self.ready.pop_front() {
+                        return Ok(Some(event));
+                    }
+                }
+                Ok(Step::Starved) => match self.ending() {
+                    Ok(()) => return Ok(None),
+                    Err(error) => break error,
+                },
+                Err(error) => break error,
+            }
+        };
+        self.failed = Some(error.clone());
+        // Events may have come to light in the step that failed; they are before the fault.
+        self.ready.pop_front().map_or(Err(error), |event| Ok(Some(event)))
+    }
+
+    #[inline]
+    fn step(&mut self) -> Result<Step, Error> {
+        match self.task {
+            Task::Header => {
+                if !self.input.inside_header() {
+                    if let Some(event) = self.close_complete()? {
+                        return Ok(Step::Event(event));
+                    }
+                    self.start = self.input.position();
+                }
+                match self.input.header() {
+                    Next::Header(header) => self.open(header),
+                    Next::More => Ok(Step::Starved),
+                    Next::Invalid(why) => Err(self.not_an_element(why)),
+                }
+            }
+            Task::Skip(id, left) => {
+                let left = left - self.input.skip(left);
+                if left > 0 {
+                    self.task = Task::Skip(id, left);
+                    return Ok(Step::Starved);
+                }
+                self.task = Task::Header;
+                Ok(Step::On)
+            }
+            Task::Body(id, size) => {
+                let Some(body) = self.input.take(size) else { return Ok(Step::Starved) };
+                self.task = Task::Header;
+                Ok(self.body(id, body)?.map_or(Step::On, Step::Event))
+            }
+        }
+    }
+
+    /// Leaves the open elements that end here. The end of a BlockGroup brings forth its frames.
+    fn close_complete(&mut self) -> Result<Option<Event>, Error> {
+        let here = Some(self.input.position());
+        if self.level == Level::BlockGroup && self.group.end == here {
+            self.level = Level::Cluster;
+            if let Some(mut framed) = self.block.take() {
+                framed.group = Some(self.group_says);
+                if let Some(event) = self.frames.read(framed, &mut self.ready)? {
+                    return Ok(Some(event));
+                }
+                return Ok(self.ready.pop_front());
+            }
+        }
+        if self.level == Level::Cluster && self.cluster.end == here {
+            self.level = Level::Segment;
+        }
+        if self.level == Level::Segment && self.segment.end == here {
+            self.level = Level::Root;
+        }
+        // A Cluster of unknown size in a Segment of known size ends with the Segment.
+        if self.level == Level::Cluster && self.cluster.end.is_none() && self.segment.end == here {
+            self.level = Level::Root;
+        }
+        Ok(None)
+    }
+
+    /// Acts on an element header that begins at `start` and has just been read.
+    #[inline]
+    fn open(&mut self, header: Header) -> Result<Step, Error> {
+        let id = header.id;
+        // RFC 8794 §6.2: an element of unknown size ends before the first one that cannot be in it.
+        if self.level == Level::Cluster && self.cluster.end.is_none() && (id.is_top_level() || id.is_root()) {
+            self.level = Level::Segment;
+        }
+        if self.level == Level::Segment && self.segment.end.is_none() && id.is_root() {
+            self.level = Level::Root;
+        }
+        let end = self.end_of(header)?;
+        match self.level {
+            Level::Root => self.open_at_root(id, header.size, end),
+            Level::Segment => self.open_in_segment(id, header.size, end),
+            Level::Cluster => self.open_in_cluster(id, header.size, end),
+            Level::BlockGroup => self.open_in_group(id, header.size),
+        }
+    }
+
+    /// Where the element ends, if its size is known, which must not be behind its parent's end.
+    #[inline]
+    fn end_of(&self, header: Header) -> Result<Option<u64>, Error> {
+        let id = header.id;
+        let Size::Known(size) = header.size else {
+            if matches!(id, Id::SEGMENT | Id::CLUSTER) {
+                return Ok(None);
+            }
+            let what = format!("the {id} has an unknown size, which only a Segment or a Cluster may have");
+            return Err(self.wrong(what));
+        };
+        let Some(end) = self.input.position().checked_add(size) else {
+            return Err(self.wrong(format!("the {id} of {size} bytes ends beyond 64 bits")));
+        };
+        let parent = match self.level {
+            Level::Root => None,
+            Level::Segment => self.segment.end.map(|end| (Id::SEGMENT, end)),
+            Level::Cluster => match self.cluster.end {
+                Some(end) => Some((Id::CLUSTER, end)),
+                None => self.segment.end.map(|end| (Id::SEGMENT, end)),
+            },
+            Level::BlockGroup => self.group.end.map(|end| (Id::BLOCK_GROUP, end)),
+        };
+        match parent {
+            Some((parent, limit)) if end > limit => Err(self.wrong(format!(
+                "the {id} of {size} bytes ends {} bytes beyond the {parent} around it",
+                end - limit
+            ))),
+            _ => Ok(Some(end)),
+        }
+    }
+
+    fn open_at_root(&mut self, id: Id, size: Size, end: Option<u64>) -> Result<Step, Error> {
+        match id {
+            Id::EBML => self.gather(id, size, MAX_EBML_HEADER_BYTES),
+            Id::SEGMENT if self.headed => {
+                self.segment = Extent { start: self.start, end };
+                self.level = Level::Segment;
+                self.awaits_segment = false;
+                self.scale_ns = None;
+                self.entries.clear();
+                self.announced = false;
+                self.frames.retire_tracks();
+                Ok(Step::On)
+            }
+            Id::VOID | Id::CRC32 if self.headed => self.skip(id, size),
+            _ if self.headed => Err(self.wrong(format!(
+                "the {id} stands outside a Segment, where only a Segment or another EBML header may follow"
+            ))),
+            _ => Err(self.not_an_element(&format!("it begins with the {id}"))),
+        }
+    }
+
+    fn open_in_segment(&mut self, id: Id, size: Size, end: Option<u64>) -> Result<Step, Error> {
+        match id {
+            Id::INFO | Id::TRACKS | Id::TAGS => self.gather(id, size, MAX_HEADER_ELEMENT_BYTES),
+            Id::CLUSTER => {
+                self.cluster = Extent { start: self.start, end };
+                self.level = Level::Cluster;
+                self.frames.set_cluster(None);
+                // Info is mandatory, but its defaults serve a Segment that lacks it.
+                self.announce();
+                Ok(Step::On)
+            }
+            Id::SIMPLE_BLOCK | Id::BLOCK_GROUP => {
+                Err(self.wrong(format!("the {id} stands outside a Cluster")))
+            }
+            _ if id.is_root() => Err(self.misplaced(id, Id::SEGMENT)),
+            _ => self.skip(id, size),
+        }
+    }
+
+    #[inline]
+    fn open_in_cluster(&mut self, id: Id, size: Size, end: Option<u64>) -> Result<Step, Error> {
+        match id {
+            Id::SIMPLE_BLOCK => self.gather(id, size, MAX_BLOCK_BYTES),
+            Id::BLOCK_GROUP => {
+                self.group = Extent { start: self.start, end };
+                self.level = Level::BlockGroup;
+                self.group_says = Group::default();
+                Ok(Step::On)
+            }
+            Id::TIMESTAMP => {
+                if self.frames.cluster().is_some() {
+                    return Err(self.wrong(format!("the Cluster has a second {id}")));
+                }
+                self.gather(id, size, 8)
+            }
+            Id::ENCRYPTED_BLOCK => {
+                Err(Error::new(Fault::Unsupported, self.start, format!("the {id} is not supported")))
+            }
+            _ if id.is_root() || id.is_top_level() => Err(self.misplaced(id, Id::CLUSTER)),
+            _ => self.skip(id, size),
+        }
+    }
+
+    fn open_in_group(&mut self, id: Id, size: Size) -> Result<Step, Error> {
+        match id {
+            Id::BLOCK => {
+                if self.block.is_some() {
+                    return Err(self.wrong(format!("the BlockGroup has a second {id}")));
+                }
+                self.gather(id, size, MAX_BLOCK_BYTES)
+            }
+            Id::BLOCK_DURATION => self.gather(id, size, 8),
+            Id::REFERENCE_BLOCK => {
+                self.group_says.references = true;
+                self.skip(id, size)
+            }
+            _ if id.is_root() || id.is_top_level() => Err(self.misplaced(id, Id::BLOCK_GROUP)),
+            _ => self.skip(id, size),
+        }
+    }
+
+    /// Acts on an element that has been read whole.
+    #[inline]
+    fn body(&mut self, id: Id, body: Bytes) -> Result<Option<Event>, Error> {
+        let offset = self.start;
+        let start = self.input.position() - body.len() as u64;
+        match id {
+            Id::SIMPLE_BLOCK => {
+                let framed = Framed { id, offset, data: body, group: None };
+                return self.frames.read(framed, &mut self.ready);
+            }
+            Id::BLOCK => self.block = Some(Framed { id, offset, data: body, group: None }),
+            Id::BLOCK_DURATION => self.group_says.duration = uint(&body),
+            Id::TIMESTAMP => return self.cluster_time(&body).map(Some),
+            Id::EBML => {
+                check_ebml_header(&body, offset, start)?;
+                self.headed = true;
+                self.awaits_segment = true;
+            }
+            Id::INFO => {
+                let scale_ns = timestamp_scale_ns(&body, start)?;
+                if self.announced && self.scale_ns.unwrap_or(DEFAULT_TIMESTAMP_SCALE_NS) != scale_ns {
+                    return Err(self.wrong(format!("the {id} changes the TimestampScale within a Segment")));
+                }
+                self.scale_ns = Some(scale_ns);
+                if !self.entries.is_empty() {
+                    self.announce();
+                }
+            }
+            Id::TRACKS => self.tracks(tracks::parse(&body, start)?),
+            Id::TAGS => {
+                let found = tags::parse(&body, start)?;
+                if !found.tags.is_empty() {
+                    self.ready.push_back(Event::Tags(found.tags));
+                }
+                if found.end_of_fragment {
+                    self.ready.push_back(Event::EndOfFragment);
+                }
+            }
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    fn cluster_time(&mut self, body: &[u8]) -> Result<Event, Error> {
+        let scale_ns = self.scale_ns.unwrap_or(DEFAULT_TIMESTAMP_SCALE_NS);
+        let raw = uint(body);
+        self.frames.set_cluster(raw);
+        let time = raw.and_then(|raw| timing::boundary(raw, scale_ns));
+        let Some((timecode, timescale)) = time else {
+            let what = "the Timestamp of the Cluster does not fit 64 bits";
+            return Err(Error::new(Fault::Limit, self.start, what));
+        };
+        Ok(Event::Boundary(Boundary { timecode, timescale }))
+    }
+
+    /// Takes a Tracks element; the same one again within a Segment changes nothing.
+    fn tracks(&mut self, entries: Vec<(TrackEntry, u64)>) {
+        let same = self.announced
+            && entries.len() == self.entries.len()
+            && entries.iter().zip(&self.entries).all(|((new, _), (old, _))| new == old);
+        if same {
+            return;
+        }
+        self.entries = entries;
+        self.announced = false;
+        if self.scale_ns.is_some() {
+            self.announce();
+        }
+    }
+
+    /// Announces the tracks, once the clock they count in is known.
+    fn announce(&mut self) {
+        if self.announced || self.entries.is_empty() {
+            return;
+        }
+        self.announced = true;
+        let scale_ns = self.scale_ns.unwrap_or(DEFAULT_TIMESTAMP_SCALE_NS);
+        let (tracks, readers) =
+            self.entries.iter().map(|(entry, offset)| entry.declare(scale_ns, *offset)).unzip();
+        self.frames.set_readers(readers);
+        self.ready.push_back(Event::Tracks(tracks));
+    }
+
+    /// Begins to read an element whole.
+    #[inline]
+    fn gather(&mut self, id: Id, size: Size, limit_bytes: u64) -> Result<Step, Error> {
+        let size = match size {
+            Size::Known(size) => size,
+            Size::Unknown => u64::MAX,
+        };
+        match usize::try_from(size) {
+            Ok(bytes) if size <= limit_bytes => {
+                self.task = Task::Body(id, bytes);
+                Ok(Step::On)
+            }
+            _ => Err(Error::new(
+                Fault::Limit,
+                self.start,
+                format!("the {id} claims {size} bytes; at most {limit_bytes} are read"),
+            )),
+        }
+    }
+
+    /// Begins to pass over an element.
+    fn skip(&mut self, id: Id, size: Size) -> Result<Step, Error> {
+        if let Size::Known(size) = size {
+            self.task = Task::Skip(id, size);
+        }
+        Ok(Step::On)
+    }
+
+    /// What is wrong if the input ends where it has been read to.
+    fn ending(&self) -> Result<(), Error> {
+        if !self.ended {
+            return Ok(());
+        }
+        let truncated = |offset, what: String| Err(Error::new(Fault::Truncated, offset, what));
+        let inside = match self.level {
+            Level::Root => "at the beginning of the document".to_owned(),
+            Level::Segment => format!("in the {}", Id::SEGMENT),
+            Level::Cluster => format!("in the {}", Id::CLUSTER),
+            Level::BlockGroup => format!("in the {}", Id::BLOCK_GROUP),
+        };
+        match self.task {
+            Task::Body(id, _) | Task::Skip(id, _) => {
+                return truncated(self.start, format!("the input ends inside the {id}"));
+            }
+            Task::Header if self.input.inside_header() => {
+                return truncated(self.start, format!("the input ends inside an element's header, {inside}"));
+            }
+            Task::Header => {}
+        }
+        if !self.headed {
+            return truncated(0, "the input is empty".to_owned());
+        }
+        let open = [
+            (Level::BlockGroup, self.group, Id::BLOCK_GROUP),
+            (Level::Cluster, self.cluster, Id::CLUSTER),
+            (Level::Segment, self.segment, Id::SEGMENT),
+        ];
+        for (level, extent, id) in open {
+            if self.level >= level
+                && let Some(end) = extent.end
+            {
+                let missing = end - self.input.position();
+                let what = format!("the input ends inside the {id}, {missing} bytes before its end");
+                return truncated(extent.start, what);
+            }
+        }
+        if self.awaits_segment {
+            return truncated(0, format!("the input ends after its {}, before a Segment", Id::EBML));
+        }
+        Ok(())
+    }
+
+    fn wrong(&self, message: String) -> Error {
+        Error::new(Fault::Container, self.start, message)
+    }
+
+    fn misplaced(&self, id: Id, parent: Id) -> Error {
+        self.wrong(format!("the {id} stands inside a {parent} of known size, which has not ended"))
+            .with_hint("a Cluster or Segment that is cut off must be of unknown size")
+    }
+
+    /// The bytes at `start` are no element that may stand here.
+    fn not_an_element(&self, why: &str) -> Error {
+        if self.headed {
+            return self.wrong(format!("no element begins here: {why}"));
+        }
+        self.wrong(format!("the input is not Matroska or WebM: {why}"))
+            .with_hint("the first bytes must be an EBML header, 1A 45 DF A3")
+    }
+}
