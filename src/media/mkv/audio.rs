@@ -38,7 +38,7 @@ impl FrameLength {
         }
     }
 
-    /// From what the track declares. `core_rate` is the rate before spectral band replication.
+    /// From what the track declares.
     pub(super) fn of(
         codec: &Codec,
         configuration: &[u8],
@@ -62,11 +62,18 @@ impl FrameLength {
             }
             _ => Self::Unknown,
         };
-        if known == Self::Unknown { whole_samples(default_duration_ns, rates.output) } else { known }
+        match known {
+            Self::Opus | Self::Bytes(_) => known,
+            // A producer that declares a whole number of samples knows its codec's mode better.
+            Self::Fixed(_) | Self::Unknown => match whole_samples(default_duration_ns, rates.output) {
+                Self::Unknown => known,
+                declared => declared,
+            },
+        }
     }
 }
 
-/// A track's two sampling rates: they differ where spectral band replication doubles the rate.
+/// A track's two sampling rates, before and after spectral band replication, which doubles it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rates {
     pub(super) core: u32,

@@ -6,25 +6,27 @@
 //! ```text
 //! input ─ ebml ─ demux ─┬─ document, tracks (audio, codec_id, encoding), tags
 //!                       └─ frames (block, timing)
+//! tracks, samples ─ mux (header, codec_id, write) ─ output
 //! ```
 
-#[allow(dead_code, reason = "the muxer writes what the demuxer does not read")]
 mod audio;
 mod block;
-#[allow(dead_code, reason = "the muxer writes what the demuxer does not read")]
 mod codec_id;
 mod demux;
 mod document;
 mod ebml;
 mod encoding;
 mod frames;
-#[allow(dead_code, reason = "the muxer writes what the demuxer does not read")]
+mod header;
 mod id;
 mod input;
 pub mod limit;
+mod mux;
 mod tags;
 mod timing;
 mod tracks;
+mod write;
 
 pub use demux::Demuxer;
+pub use mux::Muxer;
 pub use tags::END_OF_FRAGMENT;
