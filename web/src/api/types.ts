@@ -1,0 +1,83 @@
+/**
+ * The server's JSON, as it is on the wire. The only file that names the shapes; when
+ * `schema.d.ts` has been generated (`npm run api`), these become aliases of its schemas and nothing
+ * else in the app changes.
+ */
+
+/** RFC 3339 in UTC with milliseconds. */
+export type Timestamp = string;
+
+export interface TimeRange {
+  start: Timestamp;
+  end: Timestamp;
+}
+
+/** `live`: a producer is connected and media arrived in the last seconds. */
+export type StreamActivity = "live" | "offline" | "empty";
+
+export interface Track {
+  number: number;
+  kind: "video" | "audio" | "data";
+  codec: string;
+  codec_string: string | null;
+  width?: number | null;
+  height?: number | null;
+  frame_rate?: number | null;
+  sample_rate?: number | null;
+  channels?: number | null;
+  language: string;
+  name: string;
+  /** Whether HLS carries the track; if not, `hls_note` says why. */
+  hls: boolean;
+  hls_note: string | null;
+}
+
+export interface Stream {
+  name: string;
+  created_at: Timestamp;
+  state: StreamActivity;
+  last_received_at: Timestamp | null;
+  /** Producer time. */
+  range: TimeRange | null;
+  fragments: { first: number; last: number; count: number; bytes: number };
+  bitrate_kbps: number | null;
+  tracks: Track[];
+}
+
+export interface StreamList {
+  streams: Stream[];
+  next_token: string | null;
+}
+
+export interface Fragment {
+  number: number;
+  producer_time: Timestamp;
+  server_time: Timestamp;
+  duration_ms: number;
+  bytes: number;
+  tracks: number[];
+  tags: Record<string, string>;
+  key_frame_start: boolean;
+  state: "buffered" | "persisted";
+  discontinuity: boolean;
+  partial: boolean;
+}
+
+export interface FragmentList {
+  fragments: Fragment[];
+  next_token: string | null;
+}
+
+export interface Run extends TimeRange {
+  fragments: number;
+  bytes: number;
+}
+
+export interface Timeline extends TimeRange {
+  runs: Run[];
+  gaps: TimeRange[];
+}
+
+export interface ErrorBody {
+  error: { code: string; message: string; hint?: string | null };
+}
