@@ -10,8 +10,9 @@ use bytes::Bytes;
 
 use super::nal::{self, Framing};
 use super::parameter_sets::{ParameterSets, Record, Summary};
-use super::reader::{Rejected, Unit};
-use super::{Configured, Invalid, h264, h265};
+use super::unit::{Rejected, Unit};
+use super::configured::{Configured, Invalid};
+use super::{h264, h265};
 use crate::Shape;
 
 /// Which of the two codecs.

@@ -2,7 +2,7 @@
 //!
 //! It does not know any codec, and it never reads past its end: it says which field is cut off.
 
-use super::Invalid;
+use super::configured::Invalid;
 
 /// A cursor over the bits of `bytes`.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! Whole-byte fields of configuration records, every read naming the field it is for.
 
-use super::Invalid;
+use super::configured::Invalid;
 
 /// A cursor over the bytes of a record.
 #[derive(Debug, Clone)]

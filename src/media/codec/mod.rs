@@ -6,6 +6,7 @@ mod aac;
 mod access_unit;
 mod av1;
 mod bits;
+mod configured;
 mod fields;
 mod h264;
 mod h265;
@@ -15,62 +16,15 @@ pub mod opus;
 mod parameter_sets;
 mod pcm;
 mod reader;
+mod unit;
 mod vp8;
 mod vp9;
 
-use std::fmt;
-
-use bytes::Bytes;
-
 use crate::{Codec, Shape, Track};
 
-pub(crate) use reader::{Reader, Rejected};
-
-/// Why a configuration is unusable: a sentence naming the field and its value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Invalid(String);
-
-impl Invalid {
-    /// The sentence.
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
-    }
-
-    /// The bytes end where `field` should be.
-    pub(crate) fn ends_inside(field: &'static str) -> Self {
-        Self(format!("it ends before {field}"))
-    }
-
-    /// The same sentence about a part of the whole.
-    pub(crate) fn within(self, part: &str) -> Self {
-        Self(format!("{part}: {}", self.0))
-    }
-}
-
-impl fmt::Display for Invalid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// What a checked configuration says about its track.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Configured {
-    /// Canonical, as [`Codec`] says.
-    pub(crate) configuration: Bytes,
-    /// Sizes that are 0 leave the container's in force.
-    pub(crate) shape: Shape,
-    /// None where only the frames will show it.
-    pub(crate) reorder_depth: Option<u8>,
-    /// Nominal duration of a frame as a fraction of seconds.
-    pub(crate) frame_seconds: Option<(u32, u32)>,
-}
-
-impl Configured {
-    fn plain(configuration: Bytes, shape: Shape) -> Self {
-        Self { configuration, shape, reorder_depth: Some(0), frame_seconds: None }
-    }
-}
+pub(crate) use configured::{Configured, Invalid};
+pub(crate) use reader::Reader;
+pub(crate) use unit::{Rejected, Unit};
 
 /// The codec string of a track for `CODECS` in HLS and DASH and for browsers (RFC 6381), for
 /// codecs that browsers play from MP4; none for others: VP8, G.711, PCM, unknown codecs.

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::reader::{Rejected, Unit};
-use super::{Configured, Invalid};
+use super::unit::{Rejected, Unit};
+use super::configured::{Configured, Invalid};
 use crate::Shape;
 
 /// Reads the frames of one track.

@@ -94,7 +94,7 @@ fn find_start_code(bytes: &[u8]) -> Option<usize> {
     loop {
         match bytes.get(at..at + 3)? {
             [0, 0, 1] => return Some(at),
-            [_, _, 2..] => at += 3,
+            [_, _, last] if *last > 1 => at += 3,
             _ => at += 1,
         }
     }

@@ -6,7 +6,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::fields::Fields;
-use super::{Configured, Invalid};
+use super::configured::{Configured, Invalid};
 use crate::Shape;
 
 /// Opus always decodes to this rate, whatever the input's was.

@@ -4,7 +4,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::Invalid;
+use super::configured::Invalid;
 
 /// Most bytes of parameter sets that one track may have current: real ones have some hundred.
 pub(crate) const MAX_BYTES: usize = 64 * 1024;

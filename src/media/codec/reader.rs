@@ -6,32 +6,11 @@
 use bytes::Bytes;
 
 use super::access_unit::{AccessUnits, Syntax};
-use super::{Configured, Invalid, aac, av1, mp3, opus, pcm, vp8, vp9};
+use super::configured::{Configured, Invalid};
+use super::unit::{Rejected, Unit};
+use super::{aac, av1, mp3, opus, pcm, vp8, vp9};
 use crate::Codec;
 use crate::container::DeclaredTrack;
-
-/// A frame in canonical framing.
-#[derive(Debug)]
-pub(crate) struct Unit {
-    pub(crate) data: Bytes,
-    /// Decoding can start here.
-    pub(crate) sync: bool,
-    /// The configuration that begins with this frame, if it is another than before.
-    pub(crate) configured: Option<Configured>,
-}
-
-/// Why a frame is not a sample.
-#[derive(Debug)]
-pub(crate) enum Rejected {
-    /// Its bytes contradict its codec; the sentence says how.
-    Broken(String),
-    /// It carries only parameter sets or messages, which have been noted.
-    NoPicture,
-    /// No usable configuration is known yet, and this frame could not bring one.
-    NoConfiguration,
-    /// It should have brought the first usable configuration, and did not.
-    Configuration(Invalid),
-}
 
 /// Reads the frames of one track.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::bits::Bits;
 use super::fields::Fields;
-use super::reader::{Rejected, Unit};
-use super::{Configured, Invalid};
+use super::unit::{Rejected, Unit};
+use super::configured::{Configured, Invalid};
 use crate::Shape;
 
 /// Colour values for "not specified" (ISO/IEC 23091-2).
@@ -46,11 +46,8 @@ impl Frames {
             _ => (0, 0),
         };
         let record = read_configuration(given)?;
-        let configured = match &record {
-            Some(record) if size.0 > 0 && size.1 > 0 => Some(configured(record.clone(), size)),
-            _ => None,
-        };
-        let record = configured.as_ref().and(record);
+        let record = record.filter(|_| size.0 > 0 && size.1 > 0).map(|record| with_level(record, size));
+        let configured = record.clone().map(|record| configured(record, size));
         Ok((Self { record, size }, configured))
     }
 
@@ -96,6 +93,21 @@ impl KeyFrame {
         out.put_u8(self.bit_depth << 4 | self.chroma << 1 | u8::from(self.full_range));
         out.put_slice(&[UNSPECIFIED, UNSPECIFIED, UNSPECIFIED, 0, 0]);
         out.freeze()
+    }
+}
+
+/// The record with a level in it: players refuse codec strings of level 0, which is what writers
+/// put that do not know it.
+fn with_level(record: Bytes, size: (u32, u32)) -> Bytes {
+    const LEVELS: [u8; 14] = [10, 11, 20, 21, 30, 31, 40, 41, 50, 51, 52, 60, 61, 62];
+    match record[..] {
+        [profile, level, ref rest @ ..] if !LEVELS.contains(&level) => {
+            let mut out = BytesMut::with_capacity(record.len());
+            out.put_slice(&[profile, level_of(size)]);
+            out.put_slice(rest);
+            out.freeze()
+        }
+        _ => record,
     }
 }
 

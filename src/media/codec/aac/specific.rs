@@ -1,6 +1,6 @@
 //! AudioSpecificConfig (ISO/IEC 14496-3 §1.6.2.1).
 
-use crate::codec::Invalid;
+use crate::codec::configured::Invalid;
 use crate::codec::bits::Bits;
 
 /// Audio object types (§1.5.1.1).

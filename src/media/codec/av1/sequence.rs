@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::codec::Invalid;
+use crate::codec::configured::Invalid;
 use crate::codec::bits::Bits;
 
 /// What Kinora wants to know of a sequence header.

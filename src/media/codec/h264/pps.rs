@@ -4,7 +4,8 @@
 //! Slice groups and scaling lists are not looked into.
 
 use crate::codec::bits::Bits;
-use crate::codec::{Invalid, nal};
+use crate::codec::configured::Invalid;
+use crate::codec::nal;
 
 /// The ids that tie a picture parameter set to its sequence parameter set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

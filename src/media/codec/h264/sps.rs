@@ -4,7 +4,8 @@
 //! exceeds and broken usability information occur in cameras in the field and play everywhere.
 
 use crate::codec::bits::Bits;
-use crate::codec::{Invalid, nal};
+use crate::codec::configured::Invalid;
+use crate::codec::nal;
 
 /// Deepest reordering and largest picture buffer that H.264 knows (§A.3.1 item h).
 const MAX_FRAMES: u32 = 16;

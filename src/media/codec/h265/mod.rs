@@ -11,7 +11,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::bits::Bits;
 use super::nal;
 use super::parameter_sets::{self, ParameterSets, Record, Summary};
-use super::{Invalid, fields::Fields};
+use super::configured::Invalid;
+use super::fields::Fields;
 
 use sps::Sps;
 

@@ -4,7 +4,8 @@
 //! reorder depth is never a reason to refuse a stream.
 
 use crate::codec::bits::Bits;
-use crate::codec::{Invalid, nal};
+use crate::codec::configured::Invalid;
+use crate::codec::nal;
 
 /// Largest picture side in luma samples: √(MaxLumaPs · 8) of level 6.2 (§A.4.1).
 const MAX_SIDE: u32 = 16_888;

@@ -1,0 +1,1 @@
+//! What first bytes show.

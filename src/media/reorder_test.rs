@@ -1,0 +1,1 @@
+//! Decoding times: by hand, by random streams, and against what real encoders write.
