@@ -256,7 +256,8 @@ fn in_ticks((numerator, denominator): (u32, u32), timescale: u32) -> u32 {
 
 fn refused(declared: &DeclaredTrack, offset: u64, why: &Invalid) -> Error {
     let track = &declared.track;
-    let message = format!("the {} configuration of track {} is unusable: {why}", track.codec.name(), track.number);
+    let message =
+        format!("the {} configuration of track {} is unusable: {why}", track.codec.name(), track.number);
     let error = Error::new(Fault::CodecConfiguration, offset, message);
     match track.codec {
         Codec::H264 | Codec::H265 if track.configuration.is_empty() => error.with_hint(
@@ -266,7 +267,6 @@ fn refused(declared: &DeclaredTrack, offset: u64, why: &Invalid) -> Error {
         _ => error,
     }
 }
-
 
 #[cfg(test)]
 #[path = "elementary_test.rs"]

@@ -182,7 +182,9 @@ impl Reorder {
 
     /// Takes back the turns that came too early, now that `pts` should have come before them.
     fn learn_depth(&mut self, pts: i64) {
-        while self.depth < usize::from(MAX_DEPTH) && self.used.as_slice().last().is_some_and(|used| *used > pts) {
+        while self.depth < usize::from(MAX_DEPTH)
+            && self.used.as_slice().last().is_some_and(|used| *used > pts)
+        {
             if let Some(too_early) = self.used.pop_last() {
                 self.waiting.insert(too_early);
                 self.depth += 1;

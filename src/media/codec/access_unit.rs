@@ -8,12 +8,15 @@
 
 use bytes::Bytes;
 
+use super::configured::{Configured, Invalid};
 use super::nal::{self, Framing};
 use super::parameter_sets::{ParameterSets, Record, Summary};
 use super::unit::{Rejected, Unit};
-use super::configured::{Configured, Invalid};
 use super::{h264, h265};
 use crate::Shape;
+
+/// Bytes of a length in canonical samples, and where nothing says otherwise.
+const USUAL_LENGTH_BYTES: u8 = 4;
 
 /// Which of the two codecs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,8 +67,10 @@ impl Syntax {
 #[derive(Debug)]
 pub(crate) struct AccessUnits {
     syntax: Syntax,
-    /// None until a record or the first frame shows it.
-    framing: Option<Framing>,
+    /// Bytes of a NAL unit's length, where frames have lengths.
+    length_bytes: u8,
+    /// The newest frame had start codes, so one that may be read either way has them too.
+    start_codes: bool,
     sets: ParameterSets,
     /// The configuration that samples now belong to.
     current: Option<Bytes>,
@@ -79,8 +84,8 @@ impl AccessUnits {
     pub(crate) fn new(syntax: Syntax, configuration: &Bytes) -> Result<(Self, Option<Configured>), Invalid> {
         let mut sets = ParameterSets::default();
         let mut given = None;
-        let framing = if configuration.is_empty() {
-            None
+        let length_bytes = if configuration.is_empty() {
+            USUAL_LENGTH_BYTES
         } else if nal::start_code_bytes(configuration).is_some() {
             // Some producers put the sets themselves where the record belongs.
             for unit in nal::units(configuration, Framing::StartCodes).flatten() {
@@ -88,16 +93,16 @@ impl AccessUnits {
                     sets.take(unit, id, kind)?;
                 }
             }
-            None
+            USUAL_LENGTH_BYTES
         } else {
             given = Some(configuration);
-            let bytes = match syntax {
+            match syntax {
                 Syntax::H264 => h264::read_record(configuration, &mut sets)?,
                 Syntax::H265 => h265::read_record(configuration, &mut sets)?,
-            };
-            Some(Framing::Lengths(bytes))
+            }
         };
-        let mut reader = Self { syntax, framing, sets, current: None, changed: true };
+        let mut reader =
+            Self { syntax, length_bytes, start_codes: false, sets, current: None, changed: true };
         // What is missing here may come inline (`avc3`, `hev1`); the first key frame decides.
         let configured = if reader.complete() { Some(reader.configure(given)?) } else { None };
         Ok((reader, configured))
@@ -125,15 +130,11 @@ impl AccessUnits {
     /// taken by its lengths, for `00 00 01 2c` may be either.
     fn framing_of(&self, frame: &[u8]) -> Result<(Framing, bool), Rejected> {
         let has_start_code = nal::start_code_bytes(frame).is_some();
-        if self.framing == Some(Framing::StartCodes) && has_start_code {
+        if self.start_codes && has_start_code {
             return Ok((Framing::StartCodes, false));
         }
-        let lengths = match self.framing {
-            Some(Framing::Lengths(bytes)) => bytes,
-            _ => 4,
-        };
         let mut any_empty = false;
-        for unit in nal::units(frame, Framing::Lengths(lengths)) {
+        for unit in nal::units(frame, Framing::Lengths(self.length_bytes)) {
             let said = match unit {
                 Ok([]) => {
                     any_empty = true;
@@ -153,7 +154,7 @@ impl AccessUnits {
             }
             return Err(Rejected::Broken(said));
         }
-        Ok((Framing::Lengths(lengths), lengths == 4 && !any_empty))
+        Ok((Framing::Lengths(self.length_bytes), self.length_bytes == USUAL_LENGTH_BYTES && !any_empty))
     }
 
     /// Reads one frame. `key` is what the container says of it.
@@ -178,11 +179,7 @@ impl AccessUnits {
             }
             self.syntax.note(unit, kind, &mut summary);
         }
-        if self.framing.is_none() {
-            self.framing = Some(framing);
-        } else if framing == Framing::StartCodes {
-            self.framing = Some(framing);
-        }
+        self.start_codes = framing == Framing::StartCodes;
         // The container's flag alone makes no key frame: producers exist that flag everything.
         // Without the flag only an IDR picture, or H.265's random access picture, is one.
         let sync = summary.picture

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::unit::{Rejected, Unit};
 use super::configured::{Configured, Invalid};
+use super::unit::{Rejected, Unit};
 use crate::Shape;
 
 /// Reads the frames of one track.

@@ -5,8 +5,8 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::fields::Fields;
 use super::configured::{Configured, Invalid};
+use super::fields::Fields;
 use crate::Shape;
 
 /// Opus always decodes to this rate, whatever the input's was.

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::unit::{Rejected, Unit};
 use super::configured::{Configured, Invalid};
+use super::unit::{Rejected, Unit};
 use crate::{Codec, Shape};
 
 /// More channels than any PCM track has: the largest layouts have 24, ambisonics 64.
@@ -49,7 +49,7 @@ impl Frames {
     }
 
     pub(crate) fn read(&mut self, frame: &Bytes) -> Result<Unit, Rejected> {
-        if frame.len() % self.block_bytes != 0 {
+        if !frame.len().is_multiple_of(self.block_bytes) {
             return Err(Rejected::Broken(format!(
                 "{} bytes of PCM are no multiple of {}",
                 frame.len(),

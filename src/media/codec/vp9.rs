@@ -4,9 +4,9 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::bits::Bits;
+use super::configured::{Configured, Invalid};
 use super::fields::Fields;
 use super::unit::{Rejected, Unit};
-use super::configured::{Configured, Invalid};
 use crate::Shape;
 
 /// Colour values for "not specified" (ISO/IEC 23091-2).
@@ -163,7 +163,7 @@ fn read_configuration(given: &Bytes) -> Result<Option<Bytes>, Invalid> {
 
 /// WebM's CodecPrivate for VP9: features 1 to 4, each as id, length 1 and a value.
 fn is_feature_list(given: &[u8]) -> bool {
-    given.len() % 3 == 0 && given.chunks(3).all(|feature| matches!(feature, [1..=4, 1, _]))
+    given.len().is_multiple_of(3) && given.chunks(3).all(|feature| matches!(feature, [1..=4, 1, _]))
 }
 
 /// §6.2; a superframe begins with its first frame.

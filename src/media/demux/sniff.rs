@@ -13,7 +13,8 @@ const HEAD_BYTES: usize = 192;
 const EBML: [u8; 4] = [0x1a, 0x45, 0xdf, 0xa3];
 /// Types of box that a file or a stream of fragments may begin with.
 const BOXES: [&[u8; 4]; 12] = [
-    b"ftyp", b"styp", b"moov", b"moof", b"sidx", b"free", b"skip", b"wide", b"mdat", b"emsg", b"prft", b"uuid",
+    b"ftyp", b"styp", b"moov", b"moof", b"sidx", b"free", b"skip", b"wide", b"mdat", b"emsg", b"prft",
+    b"uuid",
 ];
 
 /// Looks at the first bytes of an input.
@@ -67,7 +68,8 @@ impl Sniffer {
             return Err(error.with_hint("send Matroska or fragmented MP4 as the request body"));
         }
         if EBML.starts_with(head) || head.len() < ENOUGH_BYTES {
-            let message = format!("the body ends after {} bytes, before its container can be told", head.len());
+            let message =
+                format!("the body ends after {} bytes, before its container can be told", head.len());
             return Err(Error::new(Fault::Truncated, head.len() as u64, message));
         }
         Err(self.foreign(head))
@@ -82,9 +84,11 @@ impl Sniffer {
         };
         let message = format!("the body is neither Matroska nor MP4{said}; it looks like {seen}");
         let error = Error::new(Fault::Container, 0, message);
-        error.with_hint(hint.unwrap_or(
-            "convert it first: ffmpeg -i INPUT -c copy -f matroska -method POST http://…/media",
-        ))
+        error.with_hint(
+            hint.unwrap_or(
+                "convert it first: ffmpeg -i INPUT -c copy -f matroska -method POST http://…/media",
+            ),
+        )
     }
 }
 

@@ -7,8 +7,8 @@ mod specific;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::unit::{Rejected, Unit};
 use super::configured::{Configured, Invalid};
+use super::unit::{Rejected, Unit};
 use crate::Shape;
 
 use specific::AudioSpecificConfig;

@@ -1,7 +1,7 @@
 //! AudioSpecificConfig (ISO/IEC 14496-3 §1.6.2.1).
 
-use crate::codec::configured::Invalid;
 use crate::codec::bits::Bits;
+use crate::codec::configured::Invalid;
 
 /// Audio object types (§1.5.1.1).
 const SBR: u8 = 5;

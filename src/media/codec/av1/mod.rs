@@ -8,8 +8,8 @@ mod sequence;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::bits::Bits;
-use super::unit::{Rejected, Unit};
 use super::configured::{Configured, Invalid};
+use super::unit::{Rejected, Unit};
 use crate::Shape;
 
 use sequence::Sequence;

@@ -2,8 +2,8 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::codec::configured::Invalid;
 use crate::codec::bits::Bits;
+use crate::codec::configured::Invalid;
 
 /// What Kinora wants to know of a sequence header.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,10 +8,10 @@ mod sps;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::bits::Bits;
-use super::nal;
-use super::parameter_sets::{self, ParameterSets, Record, Summary};
 use super::configured::Invalid;
 use super::fields::Fields;
+use super::nal;
+use super::parameter_sets::{self, ParameterSets, Record, Summary};
 
 use pps::Pps;
 use sps::Sps;

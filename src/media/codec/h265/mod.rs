@@ -9,10 +9,10 @@ use std::fmt::Write as _;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::bits::Bits;
-use super::nal;
-use super::parameter_sets::{self, ParameterSets, Record, Summary};
 use super::configured::Invalid;
 use super::fields::Fields;
+use super::nal;
+use super::parameter_sets::{self, ParameterSets, Record, Summary};
 
 use sps::Sps;
 
