@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use clap::Args;
+use kinora_test_support::Server;
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
@@ -14,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::clip::{CLIP_MS, Clip};
 use crate::disk;
 use crate::latency::{Latencies, Summary};
-use crate::process::{Reading, Server};
+use crate::process::Reading;
 use crate::sender::{Phase, Report, send};
 use crate::table::Table;
 
@@ -122,13 +123,13 @@ async fn measure(options: &Options, clip: &Rc<Clip>, streams: u32, fragment_byte
     let folder = options.disk.join(format!("{}-{streams}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     let disk_quiet = disk::quiet(&folder, fragment_bytes, QUIET_APPENDS);
-    let server = Server::start(&options.server, &folder.join("data"), &folder.join("server.log"));
-    let idle = server.read();
+    let server = Server::start(&options.server, &folder.join("data"), &[]);
+    let idle = Reading::of(&server);
     let beside = disk::Beside::start(&folder, fragment_bytes);
     let warm_up = Duration::from_secs(options.warm_up);
     let window = Duration::from_secs(options.seconds);
     let (reports, before, after, elapsed) =
-        load(server.address, clip, streams, warm_up, window, || server.read()).await;
+        load(server.address, clip, streams, warm_up, window, || Reading::of(&server)).await;
     let disk_beside = beside.finish();
     server.stop();
     let row = row(streams, elapsed, &reports, idle, before, after);

@@ -1,5 +1,9 @@
 //! What tests and benchmarks share. It panics with the reason instead of returning errors.
 
 mod clip;
+mod http;
+mod server;
 
 pub use clip::{clip, ffmpeg, ffprobe};
+pub use http::{Answer, get, request};
+pub use server::Server;
