@@ -14,6 +14,7 @@ use super::frames::{Framed, Frames, Group};
 use super::id::Id;
 use super::input::{Input, Next};
 use super::limit::{MAX_BLOCK_BYTES, MAX_EBML_HEADER_BYTES, MAX_HEADER_ELEMENT_BYTES};
+use super::place::{Extent, Level, Place};
 use super::tracks::TrackEntry;
 use super::{tags, timing, tracks};
 use crate::container::{Boundary, Event};
@@ -32,13 +33,10 @@ pub struct Demuxer {
     task: Task,
     /// Where the element under way begins.
     start: u64,
-    level: Level,
+    place: Place,
     /// Whether an EBML header has been read and checked, and no Segment has followed the last one.
     headed: bool,
     awaits_segment: bool,
-    segment: Extent,
-    cluster: Extent,
-    group: Extent,
     /// The Block of the present BlockGroup, and what the group says of it.
     block: Option<Framed>,
     group_says: Group,
@@ -63,23 +61,6 @@ enum Task {
     Skip(Id, u64),
     /// An element to read whole.
     Body(Id, usize),
-}
-
-/// The innermost open element.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Level {
-    #[default]
-    Root,
-    Segment,
-    Cluster,
-    BlockGroup,
-}
-
-/// Where an open element begins, and where it ends if its size is known.
-#[derive(Debug, Default, Clone, Copy)]
-struct Extent {
-    start: u64,
-    end: Option<u64>,
 }
 
 /// How far one step has come.
@@ -176,89 +157,42 @@ impl Demuxer {
     }
 
     /// Leaves the open elements that end here. The end of a BlockGroup brings forth its frames.
+    #[inline]
     fn close_complete(&mut self) -> Result<Option<Event>, Error> {
-        let here = Some(self.input.position());
-        if self.level == Level::BlockGroup && self.group.end == here {
-            self.level = Level::Cluster;
-            if let Some(mut framed) = self.block.take() {
-                framed.group = Some(self.group_says);
-                if let Some(event) = self.frames.read(framed, &mut self.ready)? {
-                    return Ok(Some(event));
-                }
-                return Ok(self.ready.pop_front());
-            }
+        let here = self.input.position();
+        if self.place.leave_group(here)
+            && let Some(mut framed) = self.block.take()
+        {
+            framed.group = Some(self.group_says);
+            return match self.frames.read(framed, &mut self.ready)? {
+                Some(event) => Ok(Some(event)),
+                None => Ok(self.ready.pop_front()),
+            };
         }
-        if self.level == Level::Cluster && self.cluster.end == here {
-            self.level = Level::Segment;
-        }
-        if self.level == Level::Segment && self.segment.end == here {
-            self.level = Level::Root;
-        }
-        // A Cluster of unknown size in a Segment of known size ends with the Segment.
-        if self.level == Level::Cluster && self.cluster.end.is_none() && self.segment.end == here {
-            self.level = Level::Root;
-        }
+        self.place.leave_complete(here);
         Ok(None)
     }
 
     /// Acts on an element header that begins at `start` and has just been read.
     #[inline]
     fn open(&mut self, header: Header) -> Result<Step, Error> {
-        let id = header.id;
-        // RFC 8794 §6.2: an element of unknown size ends before the first one that cannot be in it.
-        if self.level == Level::Cluster && self.cluster.end.is_none() && (id.is_top_level() || id.is_root()) {
-            self.level = Level::Segment;
-        }
-        if self.level == Level::Segment && self.segment.end.is_none() && id.is_root() {
-            self.level = Level::Root;
-        }
-        let end = self.end_of(header)?;
-        match self.level {
-            Level::Root => self.open_at_root(id, header.size, end),
-            Level::Segment => self.open_in_segment(id, header.size, end),
-            Level::Cluster => self.open_in_cluster(id, header.size, end),
-            Level::BlockGroup => self.open_in_group(id, header.size),
+        let Header { id, size, .. } = header;
+        self.place.leave_for(id);
+        let end = self.place.end_of(header, self.input.position()).map_err(|message| self.wrong(message))?;
+        let extent = Extent { start: self.start, end };
+        match self.place.level() {
+            Level::Root => self.open_at_root(id, size, extent),
+            Level::Segment => self.open_in_segment(id, size, extent),
+            Level::Cluster => self.open_in_cluster(id, size, extent),
+            Level::BlockGroup => self.open_in_group(id, size),
         }
     }
 
-    /// Where the element ends, if its size is known, which must not be behind its parent's end.
-    #[inline]
-    fn end_of(&self, header: Header) -> Result<Option<u64>, Error> {
-        let id = header.id;
-        let Size::Known(size) = header.size else {
-            if matches!(id, Id::SEGMENT | Id::CLUSTER) {
-                return Ok(None);
-            }
-            let what = format!("the {id} has an unknown size, which only a Segment or a Cluster may have");
-            return Err(self.wrong(what));
-        };
-        let Some(end) = self.input.position().checked_add(size) else {
-            return Err(self.wrong(format!("the {id} of {size} bytes ends beyond 64 bits")));
-        };
-        let parent = match self.level {
-            Level::Root => None,
-            Level::Segment => self.segment.end.map(|end| (Id::SEGMENT, end)),
-            Level::Cluster => match self.cluster.end {
-                Some(end) => Some((Id::CLUSTER, end)),
-                None => self.segment.end.map(|end| (Id::SEGMENT, end)),
-            },
-            Level::BlockGroup => self.group.end.map(|end| (Id::BLOCK_GROUP, end)),
-        };
-        match parent {
-            Some((parent, limit)) if end > limit => Err(self.wrong(format!(
-                "the {id} of {size} bytes ends {} bytes beyond the {parent} around it",
-                end - limit
-            ))),
-            _ => Ok(Some(end)),
-        }
-    }
-
-    fn open_at_root(&mut self, id: Id, size: Size, end: Option<u64>) -> Result<Step, Error> {
+    fn open_at_root(&mut self, id: Id, size: Size, extent: Extent) -> Result<Step, Error> {
         match id {
             Id::EBML => self.gather(id, size, MAX_EBML_HEADER_BYTES),
             Id::SEGMENT if self.headed => {
-                self.segment = Extent { start: self.start, end };
-                self.level = Level::Segment;
+                self.place.enter_segment(extent);
                 self.awaits_segment = false;
                 self.scale_ns = None;
                 self.entries.clear();
@@ -274,12 +208,11 @@ impl Demuxer {
         }
     }
 
-    fn open_in_segment(&mut self, id: Id, size: Size, end: Option<u64>) -> Result<Step, Error> {
+    fn open_in_segment(&mut self, id: Id, size: Size, extent: Extent) -> Result<Step, Error> {
         match id {
             Id::INFO | Id::TRACKS | Id::TAGS => self.gather(id, size, MAX_HEADER_ELEMENT_BYTES),
             Id::CLUSTER => {
-                self.cluster = Extent { start: self.start, end };
-                self.level = Level::Cluster;
+                self.place.enter_cluster(extent);
                 self.frames.set_cluster(None);
                 // Info is mandatory, but its defaults serve a Segment that lacks it.
                 self.announce();
@@ -294,12 +227,11 @@ impl Demuxer {
     }
 
     #[inline]
-    fn open_in_cluster(&mut self, id: Id, size: Size, end: Option<u64>) -> Result<Step, Error> {
+    fn open_in_cluster(&mut self, id: Id, size: Size, extent: Extent) -> Result<Step, Error> {
         match id {
             Id::SIMPLE_BLOCK => self.gather(id, size, MAX_BLOCK_BYTES),
             Id::BLOCK_GROUP => {
-                self.group = Extent { start: self.start, end };
-                self.level = Level::BlockGroup;
+                self.place.enter_group(extent);
                 self.group_says = Group::default();
                 Ok(Step::On)
             }
@@ -452,37 +384,27 @@ impl Demuxer {
             return Ok(());
         }
         let truncated = |offset, what: String| Err(Error::new(Fault::Truncated, offset, what));
-        let inside = match self.level {
-            Level::Root => "at the beginning of the document".to_owned(),
-            Level::Segment => format!("in the {}", Id::SEGMENT),
-            Level::Cluster => format!("in the {}", Id::CLUSTER),
-            Level::BlockGroup => format!("in the {}", Id::BLOCK_GROUP),
-        };
         match self.task {
             Task::Body(id, _) | Task::Skip(id, _) => {
                 return truncated(self.start, format!("the input ends inside the {id}"));
             }
             Task::Header if self.input.inside_header() => {
-                return truncated(self.start, format!("the input ends inside an element's header, {inside}"));
+                return truncated(
+                    self.start,
+                    format!("the input ends inside an element's header, {}", self.place.name()),
+                );
             }
             Task::Header => {}
         }
         if !self.headed {
             return truncated(0, "the input is empty".to_owned());
         }
-        let open = [
-            (Level::BlockGroup, self.group, Id::BLOCK_GROUP),
-            (Level::Cluster, self.cluster, Id::CLUSTER),
-            (Level::Segment, self.segment, Id::SEGMENT),
-        ];
-        for (level, extent, id) in open {
-            if self.level >= level
-                && let Some(end) = extent.end
-            {
-                let missing = end - self.input.position();
-                let what = format!("the input ends inside the {id}, {missing} bytes before its end");
-                return truncated(extent.start, what);
-            }
+        if let Some((id, start, end)) = self.place.unfinished() {
+            let missing = end - self.input.position();
+            return truncated(
+                start,
+                format!("the input ends inside the {id}, {missing} bytes before its end"),
+            );
         }
         if self.awaits_segment {
             return truncated(0, format!("the input ends after its {}, before a Segment", Id::EBML));
@@ -508,3 +430,11 @@ impl Demuxer {
             .with_hint("the first bytes must be an EBML header, 1A 45 DF A3")
     }
 }
+
+#[cfg(test)]
+#[path = "demux_test.rs"]
+mod tests;
+
+#[cfg(test)]
+#[path = "hostile_test.rs"]
+mod hostile_tests;

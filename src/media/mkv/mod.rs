@@ -4,8 +4,8 @@
 //! tracks and samples into headers that go between the samples' own bytes.
 //!
 //! ```text
-//! input ─ ebml ─ demux ─┬─ document, tracks (audio, codec_id, encoding), tags
-//!                       └─ frames (block, timing)
+//! input, ebml, place ─ demux ─┬─ document, tracks (audio, codec_id, encoding), tags
+//!                             └─ frames (block, timing)
 //! tracks, samples ─ mux (header, codec_id, write) ─ output
 //! ```
 
@@ -21,7 +21,10 @@ mod header;
 mod id;
 mod input;
 pub mod limit;
+#[cfg(test)]
+mod made_test;
 mod mux;
+mod place;
 mod tags;
 mod timing;
 mod tracks;

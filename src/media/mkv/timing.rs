@@ -173,3 +173,7 @@ fn scaled(raw: i64, step: i128) -> Option<i128> {
 fn round(scaled: i128) -> i128 {
     (scaled + NS / 2).div_euclid(NS)
 }
+
+#[cfg(test)]
+#[path = "timing_test.rs"]
+mod tests;

@@ -328,3 +328,7 @@ impl Fields {
         Err(element.error(Fault::Container, &what))
     }
 }
+
+#[cfg(test)]
+#[path = "tracks_test.rs"]
+mod tests;
