@@ -1,0 +1,252 @@
+//! HLS over HTTP: playlists that are made anew for each request, media that never changes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
+use kinora_base::{ErrorKind, FragmentNumber, WallTime};
+use kinora_media::packed::Payload;
+use kinora_store::{ConfigurationId, Stream};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::fragments::fragment_of;
+use super::query::{Query, Time, ordered};
+use crate::api::error::ErrorBody;
+use crate::api::state::blocking;
+use crate::api::{ApiError, AppState};
+use crate::playback::hls::{MultivariantInput, media_playlist, multivariant_playlist};
+use crate::playback::{Pieces, Presentation, Span, Window, init, segment};
+
+const PLAYLIST: &str = "application/vnd.apple.mpegurl";
+
+/// Which part of the stream to play.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SpanParams {
+    /// Play from this producer time. Without `start` and `end` the playlist is live.
+    #[param(value_type = Option<String>)]
+    start: Option<Time>,
+    /// Play to this producer time; without it the playlist grows while the stream does.
+    #[param(value_type = Option<String>)]
+    end: Option<Time>,
+}
+
+impl SpanParams {
+    fn span(&self) -> Result<Span, ApiError> {
+        let (start, end) = (self.start.map(|t| t.0), self.end.map(|t| t.0));
+        ordered(start, end)?;
+        Ok(match (start, end) {
+            (None, None) => Span::Live,
+            (Some(start), None) => Span::From(start),
+            (start, Some(end)) => Span::Range(start.unwrap_or(WallTime::EARLIEST), end),
+        })
+    }
+
+    /// The same, as a query for the URIs in the multivariant playlist.
+    fn text(&self) -> String {
+        let start = self.start.map(|t| format!("start={}", t.0.as_millis()));
+        let end = self.end.map(|t| format!("end={}", t.0.as_millis()));
+        start.into_iter().chain(end).collect::<Vec<_>>().join("&")
+    }
+}
+
+/// The multivariant playlist: live, or of a range.
+#[utoipa::path(get, path = "/v1/streams/{name}/hls/index.m3u8", tag = "playback",
+    params(("name", description = "stream name"), SpanParams),
+    responses((status = 200, body = String, content_type = PLAYLIST), (status = 404, body = ErrorBody), (status = 415, body = ErrorBody)))]
+pub async fn multivariant(
+    State(state): State<AppState>,
+    Path(name): Path<String>,
+    Query(params): Query<SpanParams>,
+) -> Result<Response, ApiError> {
+    let stream = state.stream(&name)?;
+    let span = params.span()?;
+    let query = params.text();
+    let text = blocking(move || {
+        let window = window(&stream, span)?;
+        let known = state.catalog.of_window(&stream, &window)?;
+        let presentations: Vec<Presentation> =
+            known.iter().map(|(_, known)| known.presentation.clone()).collect();
+        if presentations.iter().all(|presentation| presentation.renditions.is_empty()) {
+            return Err(nothing_to_play(&presentations));
+        }
+        let newest = window.entries.last().map(|entry| entry.fragment.number);
+        let payload = || Payload::parse(&stream.read(newest?).ok()?).ok();
+        let frame_rate = known.last().and_then(|(_, known)| known.frame_rate(payload));
+        Ok(multivariant_playlist(&MultivariantInput {
+            presentations: &presentations,
+            frame_rate,
+            bandwidth: window.bandwidth(),
+            query: &query,
+        }))
+    })
+    .await?;
+    Ok(playlist(text))
+}
+
+/// A media playlist: live, or of a range.
+#[utoipa::path(get, path = "/v1/streams/{name}/hls/{rendition}/index.m3u8", tag = "playback",
+    params(("name", description = "stream name"), ("rendition", description = "video, audio, video2 …"), SpanParams),
+    responses((status = 200, body = String, content_type = PLAYLIST), (status = 404, body = ErrorBody)))]
+pub async fn media(
+    State(state): State<AppState>,
+    Path((name, rendition)): Path<(String, String)>,
+    Query(params): Query<SpanParams>,
+) -> Result<Response, ApiError> {
+    let stream = state.stream(&name)?;
+    let span = params.span()?;
+    let text = blocking(move || {
+        let window = window(&stream, span)?;
+        let known = state.catalog.of_window(&stream, &window)?;
+        let presentations: HashMap<ConfigurationId, Presentation> =
+            known.iter().map(|(id, known)| (*id, known.presentation.clone())).collect();
+        if presentations.values().all(|presentation| presentation.rendition(&rendition).is_none()) {
+            return Err(no_rendition(&rendition));
+        }
+        Ok(media_playlist(&window, &rendition, &presentations))
+    })
+    .await?;
+    Ok(playlist(text))
+}
+
+/// An init segment (`init-{configuration}.mp4`) or a media segment (`{fragment}.m4s`).
+#[utoipa::path(get, path = "/v1/streams/{name}/hls/{rendition}/{file}", tag = "playback",
+    params(("name", description = "stream name"), ("rendition", description = "video, audio, video2 …"),
+        ("file", description = "init-{configuration}.mp4 or {fragment}.m4s")),
+    responses((status = 200, body = Vec<u8>, content_type = "video/mp4"), (status = 404, body = ErrorBody)))]
+pub async fn file(
+    State(state): State<AppState>,
+    Path((name, rendition, file)): Path<(String, String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let stream = state.stream(&name)?;
+    let wanted = Wanted::parse(&file).ok_or_else(|| {
+        let message = format!("there is no {file}; media is init-{{configuration}}.mp4 and {{fragment}}.m4s");
+        ApiError::new(ErrorKind::NotFound, "no_such_file", message)
+    })?;
+    let cacheable = Cacheable::new(&stream, &format!("{rendition}-{file}"));
+    if let Some(not_modified) = cacheable.not_modified(&headers) {
+        return Ok(not_modified);
+    }
+    let content_type = if rendition.starts_with("audio") { "audio/mp4" } else { "video/mp4" };
+    let pieces = blocking(move || wanted.build(&state, &stream, &rendition)).await?;
+    Ok(cacheable.media(content_type, pieces))
+}
+
+/// What a media file's name asks for.
+#[derive(Debug, Clone, Copy)]
+enum Wanted {
+    Init(ConfigurationId),
+    Segment(FragmentNumber),
+}
+
+impl Wanted {
+    fn parse(file: &str) -> Option<Self> {
+        let init = file.strip_prefix("init-").and_then(|rest| rest.strip_suffix(".mp4"));
+        if let Some(id) = init {
+            return Some(Self::Init(ConfigurationId(id.parse().ok()?)));
+        }
+        Some(Self::Segment(file.strip_suffix(".m4s")?.parse().ok()?))
+    }
+
+    fn build(self, state: &AppState, stream: &Arc<Stream>, rendition: &str) -> Result<Pieces, ApiError> {
+        match self {
+            Self::Init(id) => {
+                let known = state.catalog.known(stream, id)?;
+                let found = known.presentation.rendition(rendition).ok_or_else(|| no_rendition(rendition))?;
+                Ok(vec![init(&found.track)?])
+            }
+            Self::Segment(number) => {
+                let fragment = fragment_of(stream, number)?;
+                let known = state.catalog.known(stream, fragment.configuration)?;
+                let found = known.presentation.rendition(rendition).ok_or_else(|| no_rendition(rendition))?;
+                let payload = Payload::parse(&stream.read(number)?)?;
+                Ok(segment(&payload, &found.track, fragment.ordinal)?)
+            }
+        }
+    }
+}
+
+fn window(stream: &Arc<Stream>, span: Span) -> Result<Window, ApiError> {
+    Window::of(stream, span).map_err(|error| match error.kind {
+        ErrorKind::NotFound => ApiError::new(ErrorKind::NotFound, "no_media", error.message)
+            .with_hint("GET …/timeline shows when the stream has media"),
+        _ => error.into(),
+    })
+}
+
+fn no_rendition(rendition: &str) -> ApiError {
+    let message = format!("the stream has no rendition {rendition} that HLS can carry");
+    ApiError::new(ErrorKind::NotFound, "rendition_not_found", message).with_hint(
+        "the multivariant playlist lists the renditions; GET the stream to see what is left out and why",
+    )
+}
+
+fn nothing_to_play(presentations: &[Presentation]) -> ApiError {
+    let reasons: Vec<&str> =
+        presentations.iter().flat_map(|p| &p.left_out).map(|left_out| left_out.reason.as_str()).collect();
+    let message = format!("HLS can carry none of this stream's tracks: {}", reasons.join("; "));
+    ApiError::new(ErrorKind::Unsupported, "nothing_to_play", message)
+        .with_hint("fetch fragments as .mkv, which carries everything")
+}
+
+fn playlist(text: String) -> Response {
+    // A live playlist is new with every fragment, and late uploads change even a range's.
+    let headers = [(header::CONTENT_TYPE, PLAYLIST), (header::CACHE_CONTROL, "no-cache")];
+    (headers, text).into_response()
+}
+
+/// An answer that never changes: its validator and how long caches may keep it.
+#[derive(Debug)]
+pub struct Cacheable {
+    etag: String,
+}
+
+impl Cacheable {
+    /// The answer called `part` of a stream. The stream's creation time tells it from one of the
+    /// same name that was deleted.
+    #[must_use]
+    pub fn new(stream: &Stream, part: &str) -> Self {
+        Self { etag: format!("\"{}-{part}\"", stream.created().as_micros()) }
+    }
+
+    /// `304` if the caller has it already.
+    #[must_use]
+    pub fn not_modified(&self, headers: &HeaderMap) -> Option<Response> {
+        let known = headers.get(header::IF_NONE_MATCH)?.to_str().ok()?;
+        let matches = known.split(',').any(|tag| tag.trim().trim_start_matches("W/") == self.etag);
+        matches.then(|| {
+            let mut response = StatusCode::NOT_MODIFIED.into_response();
+            self.stamp(&mut response);
+            response
+        })
+    }
+
+    /// The media, sent piece by piece without joining it.
+    #[must_use]
+    pub fn media(&self, content_type: &'static str, pieces: Pieces) -> Response {
+        let length: usize = pieces.iter().map(Bytes::len).sum();
+        let body = Body::from_stream(stream::iter(pieces.into_iter().map(Ok::<_, std::convert::Infallible>)));
+        let headers =
+            [(header::CONTENT_TYPE, content_type.to_owned()), (header::CONTENT_LENGTH, length.to_string())];
+        let mut response = (headers, body).into_response();
+        self.stamp(&mut response);
+        response
+    }
+
+    fn stamp(&self, response: &mut Response) {
+        let headers = response.headers_mut();
+        if let Ok(etag) = HeaderValue::from_str(&self.etag) {
+            headers.insert(header::ETAG, etag);
+        }
+        // Private, because a shared cache does not know who may see a camera.
+        headers
+            .insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=31536000, immutable"));
+    }
+}

@@ -1,0 +1,220 @@
+//! Ingest: a body of media in, a line of JSON per ack out, both at once.
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream::{self, Stream, StreamExt};
+use kinora_base::StreamName;
+use kinora_media::demux::Container;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use tokio::time::{Duration, timeout};
+use tokio_util::sync::CancellationToken;
+use utoipa::{IntoParams, ToSchema};
+
+use super::query::{Query, Time};
+use crate::api::error::{ErrorBody, ErrorDetail};
+use crate::api::state::blocking;
+use crate::api::{ApiError, AppState};
+use crate::ingest::{Ack, AckedFragment, BodyError, Ending, Put, Timing};
+
+/// Acks kept for a producer that does not read them; further ones are dropped and counted.
+const MAX_WAITING_ACKS: usize = 256;
+/// After a refusal the body is still read for this long, so that the answer reaches a producer
+/// that sends before it looks: a connection closed with unread input is reset.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How the media states its times.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PutParams {
+    /// Producer time of media time 0. Without it, and without `timecode=absolute`, the first
+    /// sample is taken to be captured when it arrives.
+    #[param(value_type = Option<String>)]
+    start: Option<Time>,
+    /// `absolute`: media times count from 1970. `relative` is the default.
+    timecode: Option<Timecode>,
+}
+
+/// What media times count from.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Timecode {
+    /// From `start`, or from arrival.
+    Relative,
+    /// From 1970.
+    Absolute,
+}
+
+/// One line of the answer.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AckLine {
+    /// What happened: `buffering` when a fragment begins, `received` when it is complete,
+    /// `persisted` when it survives a power cut, `error` before the connection ends, `idle` while
+    /// nothing arrives.
+    event: &'static str,
+    #[serde(flatten)]
+    fragment: Option<AckLineFragment>,
+    /// Why the input was refused, on `error`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorDetail>,
+    /// Byte offset in the body of what was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<u64>,
+}
+
+/// The fragment that an ack is about.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AckLineFragment {
+    /// Its number.
+    fragment: u64,
+    /// Its time as the producer wrote it, in the producer's ticks.
+    timecode: i64,
+    /// When it was captured, according to the producer.
+    producer_time: String,
+    /// When its first byte arrived.
+    server_time: String,
+    /// Media duration in milliseconds, once complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_ms: Option<u64>,
+    /// Payload bytes, once complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u32>,
+}
+
+/// Pushes media into a stream, which is created if it does not exist. The answer begins with the
+/// first ack and goes on while the body is still being sent, one JSON object a line. Input that is
+/// refused before anything was acknowledged gets an error status instead.
+#[utoipa::path(post, path = "/v1/streams/{name}/media", tag = "media",
+    params(("name", description = "stream name"), PutParams),
+    request_body(content((String = "video/x-matroska"), (String = "video/mp4"))),
+    responses((status = 200, body = AckLine, content_type = "application/x-ndjson"),
+        (status = 400, body = ErrorBody), (status = 415, body = ErrorBody), (status = 503, body = ErrorBody)))]
+pub async fn post(
+    State(state): State<AppState>,
+    Path(name): Path<String>,
+    Query(params): Query<PutParams>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let name = StreamName::new(&name)?;
+    let timing = timing(&params)?;
+    // Reading the first chunk sends "100 Continue" to producers that wait for it.
+    let mut chunks =
+        Box::pin(body.into_data_stream().map(|chunk| chunk.map_err(|e| BodyError(e.to_string()))));
+    let first = chunks.next().await;
+    let mut body = Box::pin(stream::iter(first).chain(chunks));
+    let stream = match state.store.stream(&name) {
+        Some(stream) => stream,
+        None => {
+            let store = state.store.clone();
+            let name = name.clone();
+            blocking(move || store.create_stream(&name)).await?
+        }
+    };
+    let writer = stream.writer().await?;
+    let (sender, mut acks) = mpsc::channel(MAX_WAITING_ACKS);
+    let settings = state.settings.put.clone();
+    let put = Put::new(writer, container(&headers), timing, settings, state.clock.clone(), sender);
+    let stopping = state.stopping.clone();
+    tokio::spawn(async move {
+        let ending = put.run(&mut body, stopping.clone().cancelled_owned()).await;
+        report(&name, &ending);
+        if ending.refusal.is_some() {
+            linger(body, &stopping).await;
+        }
+    });
+    match acks.recv().await {
+        Some(Ack::Error(refusal)) => Err(refusal.into()),
+        Some(first) => Ok(answer(first, acks)),
+        None => Err(ApiError::internal(&"a producer's session ended without a word")),
+    }
+}
+
+fn timing(params: &PutParams) -> Result<Timing, ApiError> {
+    match (params.start, params.timecode) {
+        (Some(_), Some(Timecode::Absolute)) => {
+            Err(ApiError::bad_parameter("start", "timecode=absolute needs no start; send one of the two"))
+        }
+        (None, Some(Timecode::Absolute)) => Ok(Timing::Absolute),
+        (Some(Time(start)), _) => Ok(Timing::Start(start)),
+        (None, _) => Ok(Timing::Arrival),
+    }
+}
+
+/// What the Content-Type promises; anything else leaves it to the first bytes.
+fn container(headers: &HeaderMap) -> Option<Container> {
+    let stated = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    match stated.split(';').next()?.trim().to_ascii_lowercase().as_str() {
+        "video/x-matroska" | "audio/x-matroska" | "video/matroska" | "audio/matroska" | "video/webm"
+        | "audio/webm" => Some(Container::Matroska),
+        "video/mp4" | "audio/mp4" | "application/mp4" | "video/iso.segment" => Some(Container::Mp4),
+        _ => None,
+    }
+}
+
+fn answer(first: Ack, acks: mpsc::Receiver<Ack>) -> Response {
+    let rest = stream::unfold(acks, |mut acks| async move { Some((acks.recv().await?, acks)) });
+    let lines = stream::once(async { first }).chain(rest).map(|ack| line(&ack));
+    let headers = [
+        (header::CONTENT_TYPE, "application/x-ndjson"),
+        (header::CACHE_CONTROL, "no-store"),
+        // Reverse proxies that buffer answers would hold acks back.
+        (header::HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    (headers, Body::from_stream(lines)).into_response()
+}
+
+fn line(ack: &Ack) -> Result<Bytes, serde_json::Error> {
+    let (event, fragment, error) = match ack {
+        Ack::Buffering(fragment) => ("buffering", Some(fragment), None),
+        Ack::Received(fragment) => ("received", Some(fragment), None),
+        Ack::Persisted(fragment) => ("persisted", Some(fragment), None),
+        Ack::Error(refusal) => ("error", None, Some(refusal)),
+        Ack::Idle => ("idle", None, None),
+    };
+    let line = AckLine {
+        event,
+        fragment: fragment.map(ack_fragment),
+        offset: error.and_then(|refusal| refusal.offset),
+        error: error.map(|refusal| ApiError::from(refusal.clone()).body().detail().without_offset()),
+    };
+    let mut text = serde_json::to_vec(&line)?;
+    text.push(b'\n');
+    Ok(text.into())
+}
+
+fn ack_fragment(fragment: &AckedFragment) -> AckLineFragment {
+    AckLineFragment {
+        fragment: fragment.number.get(),
+        timecode: fragment.timecode,
+        producer_time: fragment.producer_time.to_string(),
+        server_time: fragment.server_time.to_string(),
+        duration_ms: fragment.duration_us.map(|us| (us + 500) / 1000),
+        bytes: fragment.bytes,
+    }
+}
+
+fn report(name: &StreamName, ending: &Ending) {
+    let Ending { bytes, fragments, repeated, dropped_acks, .. } = ending;
+    match &ending.refusal {
+        None => tracing::info!(stream = %name, bytes, fragments, repeated, dropped_acks, "producer finished"),
+        Some(refusal) => tracing::warn!(
+            stream = %name, bytes, fragments, repeated, dropped_acks,
+            code = refusal.code, offset = refusal.offset, "producer's session ended: {}", refusal.message
+        ),
+    }
+}
+
+async fn linger(
+    mut body: impl Stream<Item = Result<Bytes, BodyError>> + Unpin,
+    stopping: &CancellationToken,
+) {
+    let drain = async { while let Some(Ok(_)) = body.next().await {} };
+    tokio::select! {
+        _ = timeout(LINGER, drain) => {}
+        () = stopping.cancelled() => {}
+    }
+}

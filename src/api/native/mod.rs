@@ -1,0 +1,9 @@
+//! The native dialect: JSON and NDJSON over `/v1`.
+
+pub mod fragments;
+pub mod hls;
+pub mod login;
+pub mod media;
+mod query;
+pub mod streams;
+pub mod timeline;

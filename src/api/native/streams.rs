@@ -1,0 +1,303 @@
+//! Streams: listing, creating, deleting, and what is known of one.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use kinora_base::{FragmentNumber, StreamName, WallTime};
+use kinora_media::packed::Payload;
+use kinora_media::{Shape, Track};
+use kinora_store::{Fragment, Stream};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::query::{Query, limit};
+use crate::api::error::ErrorBody;
+use crate::api::state::blocking;
+use crate::api::{ApiError, AppState};
+use crate::playback::{Known, Presentation};
+
+/// A stream with a producer whose newest media is older than this is not called live, in
+/// microseconds: twice the longest fragment interval that players tolerate well.
+const LIVE_WITHIN_US: i64 = 10_000_000;
+/// How much of the newest media the bitrate is measured over, in microseconds.
+const BITRATE_OVER_US: u64 = 10_000_000;
+/// Most streams in one answer.
+const MAX_LIMIT: usize = 1000;
+
+/// What is known of a stream.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StreamInfo {
+    /// Its name.
+    name: String,
+    /// When it was created.
+    created_at: String,
+    /// Whether media is arriving.
+    state: StreamState,
+    /// When media last arrived.
+    last_received_at: Option<String>,
+    /// From the earliest to the latest producer time recorded.
+    range: Option<TimeRange>,
+    /// Its fragments.
+    fragments: FragmentTotals,
+    /// Payload kilobits per second of the newest media.
+    bitrate_kbps: Option<f64>,
+    /// The tracks of the newest fragment.
+    tracks: Vec<TrackInfo>,
+}
+
+/// Whether media is arriving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StreamState {
+    /// A producer is connected and media arrives.
+    Live,
+    /// Media is recorded, and none arrives.
+    Offline,
+    /// Nothing is recorded yet.
+    Empty,
+}
+
+/// A stretch of producer time.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TimeRange {
+    /// Where it starts.
+    start: String,
+    /// Where it ends.
+    end: String,
+}
+
+/// Totals over a stream's fragments.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FragmentTotals {
+    /// Lowest number.
+    first: Option<u64>,
+    /// Highest number.
+    last: Option<u64>,
+    /// How many.
+    count: u64,
+    /// Payload bytes.
+    bytes: u64,
+}
+
+/// What is known of a track.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TrackInfo {
+    /// The producer's track number.
+    number: u32,
+    /// `video`, `audio` or `data`.
+    kind: &'static str,
+    /// The codec's name.
+    #[schema(example = "H.264")]
+    codec: String,
+    /// The codec as RFC 6381 names it.
+    #[schema(example = "avc1.64001f")]
+    codec_string: Option<String>,
+    /// Picture width in pixels.
+    width: Option<u32>,
+    /// Picture height in pixels.
+    height: Option<u32>,
+    /// Pictures per second, measured.
+    frame_rate: Option<f64>,
+    /// Sound samples per second.
+    sample_rate: Option<u32>,
+    /// Sound channels.
+    channels: Option<u16>,
+    /// Language as the producer gives it.
+    language: String,
+    /// The producer's name for the track.
+    name: String,
+    /// Whether HLS carries it.
+    hls: bool,
+    /// Why HLS leaves it out.
+    hls_note: Option<String>,
+}
+
+/// A page of streams.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StreamList {
+    /// The streams, by name.
+    streams: Vec<StreamInfo>,
+    /// Pass it as `token` for the next page; null on the last.
+    next_token: Option<String>,
+}
+
+/// Which streams to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ListParams {
+    /// Only names that begin so.
+    #[serde(default)]
+    prefix: String,
+    /// At most so many, 1 to 1000; 100 if not given.
+    limit: Option<usize>,
+    /// `next_token` of the page before.
+    token: Option<String>,
+}
+
+/// Lists streams by name.
+#[utoipa::path(get, path = "/v1/streams", tag = "streams", params(ListParams),
+    responses((status = 200, body = StreamList), (status = 400, body = ErrorBody)))]
+pub async fn list(
+    State(state): State<AppState>,
+    Query(params): Query<ListParams>,
+) -> Result<Json<StreamList>, ApiError> {
+    let limit = limit(params.limit, MAX_LIMIT)?;
+    let after = params.token.as_deref();
+    let mut found: Vec<Arc<Stream>> = state
+        .store
+        .streams()
+        .into_iter()
+        .filter(|stream| stream.name().as_str().starts_with(&params.prefix))
+        .filter(|stream| after.is_none_or(|after| stream.name().as_str() > after))
+        .take(limit + 1)
+        .collect();
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next_token = found.last().filter(|_| more).map(|stream| stream.name().to_string());
+    let streams = blocking(move || {
+        found.iter().map(|stream| describe(&state, stream)).collect::<Result<Vec<_>, ApiError>>()
+    })
+    .await?;
+    Ok(Json(StreamList { streams, next_token }))
+}
+
+/// What is known of a stream.
+#[utoipa::path(get, path = "/v1/streams/{name}", tag = "streams", params(("name", description = "stream name")),
+    responses((status = 200, body = StreamInfo), (status = 404, body = ErrorBody)))]
+pub async fn get(
+    State(state): State<AppState>,
+    Path(name): Path<String>,
+) -> Result<Json<StreamInfo>, ApiError> {
+    let stream = state.stream(&name)?;
+    Ok(Json(blocking(move || describe(&state, &stream)).await?))
+}
+
+/// Creates a stream, or leaves it as it is. Pushing media to a new name does the same.
+#[utoipa::path(put, path = "/v1/streams/{name}", tag = "streams", params(("name", description = "stream name")),
+    responses((status = 200, body = StreamInfo), (status = 201, body = StreamInfo), (status = 400, body = ErrorBody)))]
+pub async fn put(
+    State(state): State<AppState>,
+    Path(name): Path<String>,
+) -> Result<(StatusCode, Json<StreamInfo>), ApiError> {
+    let name = StreamName::new(&name)?;
+    let status = if state.store.stream(&name).is_some() { StatusCode::OK } else { StatusCode::CREATED };
+    let info = blocking(move || {
+        let stream = state.store.create_stream(&name)?;
+        describe(&state, &stream)
+    })
+    .await?;
+    Ok((status, Json(info)))
+}
+
+/// Deletes a stream and everything recorded in it.
+#[utoipa::path(delete, path = "/v1/streams/{name}", tag = "streams", params(("name", description = "stream name")),
+    responses((status = 204, description = "it is gone"), (status = 404, body = ErrorBody)))]
+pub async fn delete(State(state): State<AppState>, Path(name): Path<String>) -> Result<StatusCode, ApiError> {
+    let stream = state.stream(&name)?;
+    blocking(move || state.store.delete_stream(stream.name())).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn describe(state: &AppState, stream: &Stream) -> Result<StreamInfo, ApiError> {
+    let summary = stream.summary();
+    let newest = newest(stream)?;
+    let known = match newest.last() {
+        Some(fragment) => Some((fragment, state.catalog.known(stream, fragment.configuration)?)),
+        None => None,
+    };
+    let tracks = known.map_or_else(Vec::new, |(fragment, known)| tracks(stream, fragment.number, &known));
+    let number = |pick: fn((FragmentNumber, FragmentNumber)) -> FragmentNumber| {
+        summary.numbers.map(|numbers| pick(numbers).get())
+    };
+    Ok(StreamInfo {
+        name: stream.name().to_string(),
+        created_at: stream.created().to_string(),
+        state: stream_state(&summary, state.clock.wall()),
+        last_received_at: summary.last_received.map(|time| time.to_string()),
+        range: summary
+            .producer_range
+            .map(|(start, end)| TimeRange { start: start.to_string(), end: end.to_string() }),
+        fragments: FragmentTotals {
+            first: number(|(first, _)| first),
+            last: number(|(_, last)| last),
+            count: summary.fragments,
+            bytes: summary.bytes,
+        },
+        bitrate_kbps: bitrate_kbps(&newest),
+        tracks,
+    })
+}
+
+fn stream_state(summary: &kinora_store::Summary, now: WallTime) -> StreamState {
+    let fresh = summary.last_received.is_some_and(|last| now.micros_since(last) < LIVE_WITHIN_US);
+    match summary.fragments {
+        _ if summary.has_writer && fresh => StreamState::Live,
+        0 => StreamState::Empty,
+        _ => StreamState::Offline,
+    }
+}
+
+/// The newest fragments, oldest first, until they cover the time that the bitrate is measured over.
+fn newest(stream: &Stream) -> Result<Vec<Fragment>, ApiError> {
+    const MOST: usize = 32;
+    let all = stream.tail(MOST)?.fragments;
+    let mut covered_us = 0;
+    let wanted = all.iter().rev().take_while(|fragment| {
+        let needed = covered_us < BITRATE_OVER_US;
+        covered_us += fragment.duration_us;
+        needed
+    });
+    let count = wanted.count();
+    Ok(all.into_iter().rev().take(count).rev().collect())
+}
+
+fn bitrate_kbps(newest: &[Fragment]) -> Option<f64> {
+    let us: u64 = newest.iter().map(|fragment| fragment.duration_us).sum();
+    let bits: u64 = newest.iter().map(|fragment| u64::from(fragment.bytes) * 8).sum();
+    (us > 0).then(|| (bits as f64 * 10_000.0 / us as f64).round() / 10.0)
+}
+
+fn tracks(stream: &Stream, newest: FragmentNumber, known: &Known) -> Vec<TrackInfo> {
+    let payload = || Payload::parse(&stream.read(newest).ok()?).ok();
+    let frame_rate = known.frame_rate(payload);
+    let mut is_first_video = true;
+    let mut described = Vec::new();
+    for track in &known.tracks {
+        let mut info = track_info(track, &known.presentation);
+        if info.width.is_some() && std::mem::take(&mut is_first_video) {
+            info.frame_rate = frame_rate.map(|rate| (rate * 1000.0).round() / 1000.0);
+        }
+        described.push(info);
+    }
+    described
+}
+
+fn track_info(track: &Track, presentation: &Presentation) -> TrackInfo {
+    let rendition = presentation.renditions.iter().find(|r| r.track.number == track.number);
+    let left_out = presentation.left_out.iter().find(|left_out| left_out.track == track.number);
+    let (width, height) = match track.shape {
+        Shape::Video { width, height } => (Some(width), Some(height)),
+        _ => (None, None),
+    };
+    let (sample_rate, channels) = match track.shape {
+        Shape::Audio { sample_rate, channels, .. } => (Some(sample_rate), Some(channels)),
+        _ => (None, None),
+    };
+    TrackInfo {
+        number: track.number,
+        kind: track.kind().as_str(),
+        codec: track.codec.name().to_owned(),
+        codec_string: kinora_media::codec::rfc6381(track),
+        width,
+        height,
+        frame_rate: None,
+        sample_rate,
+        channels,
+        language: track.language.clone(),
+        name: track.name.clone(),
+        hls: rendition.is_some(),
+        hls_note: left_out.map(|left_out| left_out.reason.clone()),
+    }
+}

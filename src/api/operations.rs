@@ -1,0 +1,95 @@
+//! For whoever runs the server: whether it lives, whether it is ready, and its figures.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::HttpBody;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use metrics::{counter, gauge, histogram};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::api::AppState;
+
+/// The server's state in a word.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Health {
+    /// `ok`, `stopping` or `failed`.
+    status: &'static str,
+    /// Why it is not `ok`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+fn answer(health: Health) -> Response {
+    let status = if health.status == "ok" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(health)).into_response()
+}
+
+fn volume(state: &AppState) -> Health {
+    let health = state.store.health();
+    let status = if health.ok { "ok" } else { "failed" };
+    Health { status, reason: health.reason }
+}
+
+/// Whether the server works at all: its volume takes writes.
+#[utoipa::path(get, path = "/healthz", tag = "operations",
+    responses((status = 200, body = Health), (status = 503, body = Health)))]
+pub async fn healthz(State(state): State<AppState>) -> Response {
+    answer(volume(&state))
+}
+
+/// Whether the server takes new work.
+#[utoipa::path(get, path = "/readyz", tag = "operations",
+    responses((status = 200, body = Health), (status = 503, body = Health)))]
+pub async fn readyz(State(state): State<AppState>) -> Response {
+    if state.stopping.is_cancelled() {
+        return answer(Health { status: "stopping", reason: Some("the server is shutting down".into()) });
+    }
+    answer(volume(&state))
+}
+
+/// Figures in the Prometheus text format.
+#[utoipa::path(get, path = "/metrics", tag = "operations",
+    responses((status = 200, body = String, content_type = "text/plain")))]
+pub async fn metrics(State(state): State<AppState>) -> Response {
+    for stream in state.store.streams() {
+        let summary = stream.summary();
+        let name = || stream.name().to_string();
+        gauge!("kinora_stream_fragments", "stream" => name()).set(summary.fragments as f64);
+        gauge!("kinora_stream_bytes", "stream" => name()).set(summary.bytes as f64);
+        gauge!("kinora_stream_producer_connected", "stream" => name())
+            .set(f64::from(u8::from(summary.has_writer)));
+        if let Some(last) = summary.last_received {
+            gauge!("kinora_stream_last_received_timestamp_seconds", "stream" => name())
+                .set(last.as_micros() as f64 / 1e6);
+        }
+    }
+    let healthy = state.store.health().ok;
+    gauge!("kinora_store_healthy").set(f64::from(u8::from(healthy)));
+    state.metrics.run_upkeep();
+    let text = state.metrics.render();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+/// Counts requests by route and status, and how long their answers took to begin.
+pub async fn count(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("web app", MatchedPath::as_str);
+    let route: Arc<str> = route.into();
+    let method = request.method().clone();
+    let began = state.clock.monotonic();
+    let response = next.run(request).await;
+    let took = state.clock.monotonic().saturating_sub(began);
+    let route = route.to_string();
+    let status = response.status().as_u16().to_string();
+    counter!("kinora_http_requests_total", "method" => method.to_string(), "route" => route.clone(), "status" => status)
+        .increment(1);
+    histogram!("kinora_http_response_seconds", "route" => route.clone()).record(took.as_secs_f64());
+    if let Some(bytes) = response.body().size_hint().exact() {
+        counter!("kinora_http_response_bytes_total", "route" => route).increment(bytes);
+    }
+    response
+}

@@ -1,0 +1,63 @@
+//! Every route on one page.
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::native::{fragments, hls, login, media, streams, timeline};
+use crate::api::{AppState, auth, operations, origin, web};
+
+/// Most bytes of a request body that is not media.
+const MAX_SMALL_BODY_BYTES: usize = 64 * 1024;
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Kinora",
+    description = "A self-hosted video fragment service. Times are RFC 3339 or milliseconds since 1970; \
+                   answers give RFC 3339 with milliseconds."
+))]
+struct Document;
+
+fn routes() -> OpenApiRouter<AppState> {
+    let small = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(streams::list))
+        .routes(routes!(streams::get, streams::put, streams::delete))
+        .routes(routes!(fragments::list))
+        .routes(routes!(fragments::get))
+        .routes(routes!(timeline::get))
+        .routes(routes!(hls::multivariant))
+        .routes(routes!(hls::media))
+        .routes(routes!(hls::file))
+        .routes(routes!(login::login))
+        .routes(routes!(login::logout))
+        .routes(routes!(operations::healthz))
+        .routes(routes!(operations::readyz))
+        .routes(routes!(operations::metrics))
+        .layer(DefaultBodyLimit::max(MAX_SMALL_BODY_BYTES));
+    // Media has no size limit; memory is bounded by what a session holds.
+    let media = OpenApiRouter::new().routes(routes!(media::post)).layer(DefaultBodyLimit::disable());
+    small.merge(media)
+}
+
+/// The OpenAPI description of the native dialect, as JSON.
+#[must_use]
+pub fn openapi() -> String {
+    routes().to_openapi().to_pretty_json().unwrap_or_default()
+}
+
+/// The whole HTTP service.
+pub fn router(state: AppState) -> Router {
+    let description = openapi();
+    let json = [(axum::http::header::CONTENT_TYPE, "application/json")];
+    let (api, _) = routes().split_for_parts();
+    api.route("/openapi.json", get(move || async move { (json, description) }))
+        .fallback(web::serve)
+        .layer(from_fn_with_state(state.clone(), auth::require))
+        .layer(from_fn_with_state(state.clone(), origin::require_own))
+        .layer(from_fn_with_state(state.clone(), operations::count))
+        .with_state(state)
+}

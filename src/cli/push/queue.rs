@@ -1,0 +1,112 @@
+//! What is yet to be persisted: Clusters sent and not acknowledged, and those to come.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{Cluster, Clusters};
+
+/// Most bytes that may be sent and not yet persisted before sending waits.
+const MAX_UNPERSISTED_BYTES: usize = 64 << 20;
+/// How far an ack's times may be off by rounding to milliseconds; less than any sample lasts.
+const ROUNDING_MS: i64 = 4;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Queue {
+    source: Clusters,
+    /// Sent, and not persisted; in order.
+    sent: VecDeque<Cluster>,
+    /// How many of `sent` the present connection has been given.
+    given: usize,
+    unpersisted_bytes: usize,
+    exhausted: bool,
+    persisted: u64,
+    pace: Option<Pace>,
+}
+
+/// Sends media as fast as it plays.
+#[derive(Debug, Default)]
+struct Pace {
+    /// When the first Cluster was sent, and its media time.
+    origin: Option<(tokio::time::Instant, i64)>,
+}
+
+impl Queue {
+    pub(super) fn new(source: Clusters, realtime: bool) -> Self {
+        Self {
+            source,
+            sent: VecDeque::new(),
+            given: 0,
+            unpersisted_bytes: 0,
+            exhausted: false,
+            persisted: 0,
+            pace: realtime.then(Pace::default),
+        }
+    }
+
+    /// The next Cluster for the present connection; none when there are no more. Waits for the
+    /// file, for the pace, and while too much is not yet persisted (the caller keeps taking acks
+    /// meanwhile). Dropping the future loses nothing.
+    pub(super) async fn next(&mut self) -> Option<&Cluster> {
+        if self.given == self.sent.len() {
+            if self.unpersisted_bytes > MAX_UNPERSISTED_BYTES {
+                std::future::pending::<()>().await;
+            }
+            let Some(cluster) = self.source.recv().await else {
+                self.exhausted = true;
+                return None;
+            };
+            self.unpersisted_bytes += bytes(&cluster);
+            self.sent.push_back(cluster);
+        }
+        if let Some(pace) = &mut self.pace
+            && let Some(cluster) = self.sent.get(self.given)
+        {
+            pace.wait(cluster.start_us).await;
+        }
+        self.given += 1;
+        self.sent.get(self.given - 1)
+    }
+
+    /// The server has persisted a fragment of this media time, in milliseconds.
+    pub(super) fn persist(&mut self, timecode_ms: i64, duration_ms: i64) {
+        self.persisted += 1;
+        let end_us = timecode_ms.saturating_add(duration_ms).saturating_add(ROUNDING_MS).saturating_mul(1000);
+        while self.given > 0 && self.sent.front().is_some_and(|cluster| cluster.end_us <= end_us) {
+            if let Some(cluster) = self.sent.pop_front() {
+                self.unpersisted_bytes -= bytes(&cluster);
+                self.given -= 1;
+            }
+        }
+    }
+
+    /// A new connection begins: everything not persisted is sent again.
+    pub(super) fn rewind(&mut self) {
+        self.given = 0;
+    }
+
+    /// Whether the present connection was given everything: if it then ends well, all of it is
+    /// persisted.
+    pub(super) fn is_given(&self) -> bool {
+        self.exhausted && self.given == self.sent.len()
+    }
+
+    pub(super) fn persisted(&self) -> u64 {
+        self.persisted
+    }
+}
+
+impl Pace {
+    async fn wait(&mut self, start_us: i64) {
+        let now = tokio::time::Instant::now();
+        let (began, first_us) = *self.origin.get_or_insert((now, start_us));
+        let due_us = u64::try_from(start_us.saturating_sub(first_us)).unwrap_or(0);
+        tokio::time::sleep_until(began + Duration::from_micros(due_us)).await;
+    }
+}
+
+fn bytes(cluster: &Cluster) -> usize {
+    cluster.pieces.iter().map(Bytes::len).sum()
+}

@@ -1,0 +1,184 @@
+//! `kinora serve`: opens the store, listens, and stops cleanly.
+
+use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum_server::Handle;
+use clap::Args;
+use kinora_base::Clock;
+use kinora_store::{Options, Store};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use super::Failure;
+use super::clock::SystemClock;
+use super::tls::Tls;
+use crate::api::{AppState, Auth, Settings, router};
+use crate::playback::Catalog;
+
+/// How long a client may take to send a request's headers.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long open requests may take to finish when the server stops.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Address to listen on; port 0 picks a free one. Beyond loopback --token is needed.
+    #[arg(long, env = "KINORA_LISTEN", default_value = "127.0.0.1:8080", value_name = "HOST:PORT")]
+    listen: String,
+    /// Folder that holds everything recorded
+    #[arg(long, env = "KINORA_DATA_DIR", default_value = "./data", value_name = "DIR")]
+    data_dir: PathBuf,
+    /// Token that callers must show
+    #[arg(long, env = "KINORA_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// PEM file with the TLS certificate chain; read again when it changes
+    #[arg(long, env = "KINORA_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// PEM file with the TLS private key; read again when it changes
+    #[arg(long, env = "KINORA_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        log_to_stderr();
+        let addresses = self.addresses()?;
+        let loopback_only = addresses.iter().all(|address| address.ip().is_loopback());
+        let token = self.token.filter(|token| !token.is_empty());
+        if token.is_none() && !loopback_only {
+            return Err(Failure::new(format!(
+                "listening on {} lets other machines in, so callers must show a token",
+                self.listen
+            ))
+            .with_hint("add --token SECRET (or KINORA_TOKEN), or listen on 127.0.0.1"));
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::new(format!("cannot start worker threads: {error}")))?;
+        let tls = self.tls_cert.zip(self.tls_key);
+        let tls = tls.map(|(cert, key)| runtime.block_on(Tls::load(cert, key))).transpose()?;
+        let listener =
+            TcpListener::bind(addresses.as_slice()).map_err(|error| cannot_listen(&self.listen, &error))?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let store = Store::open(&self.data_dir, Options::default(), Arc::clone(&clock))?;
+        let metrics = PrometheusBuilder::new()
+            .install_recorder()
+            .map_err(|error| Failure::new(format!("cannot collect metrics: {error}")))?;
+        let state = AppState {
+            store: store.clone(),
+            clock,
+            settings: Arc::new(Settings::default()),
+            auth: Arc::new(Auth::new(token, loopback_only, tls.is_some())),
+            metrics,
+            catalog: Catalog::default(),
+            stopping: CancellationToken::new(),
+        };
+        let stopping = state.stopping.clone();
+        let served = runtime.block_on(serve(listener, router(state), tls, stopping));
+        // Sessions have ended or been given their time; whatever still runs ends with the store.
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        store.close();
+        tracing::info!("stopped; everything acknowledged is on disk");
+        served
+    }
+
+    fn addresses(&self) -> Result<Vec<SocketAddr>, Failure> {
+        let found: Vec<SocketAddr> = self
+            .listen
+            .to_socket_addrs()
+            .map_err(|error| {
+                Failure::new(format!("cannot understand --listen {}: {error}", self.listen))
+                    .with_hint("write it as HOST:PORT, for example 127.0.0.1:8080 or [::]:8080")
+            })?
+            .collect();
+        if found.is_empty() {
+            return Err(Failure::new(format!("--listen {} has no address", self.listen)));
+        }
+        Ok(found)
+    }
+}
+
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("KINORA_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+fn cannot_listen(listen: &str, error: &std::io::Error) -> Failure {
+    let failure = Failure::new(format!("cannot listen on {listen}: {error}"));
+    if error.kind() == std::io::ErrorKind::AddrInUse {
+        return failure.with_hint("another program has this port; choose one with --listen 127.0.0.1:PORT");
+    }
+    failure
+}
+
+async fn serve(
+    listener: TcpListener,
+    app: Router,
+    tls: Option<Tls>,
+    stopping: CancellationToken,
+) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::new(format!("the server failed: {error}"));
+    listener.set_nonblocking(true).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    println!("listening on {scheme}://{}", reachable(address));
+    let handle = Handle::new();
+    tokio::spawn(stop_on_signal(handle.clone(), stopping));
+    let service = app.into_make_service();
+    match tls {
+        None => {
+            let mut server = axum_server::from_tcp(listener).map_err(failed)?.handle(handle);
+            limit_headers(server.http_builder());
+            server.serve(service).await.map_err(failed)
+        }
+        Some(tls) => {
+            let mut server =
+                axum_server::from_tcp_rustls(listener, tls.config()).map_err(failed)?.handle(handle);
+            limit_headers(server.http_builder());
+            tokio::spawn(tls.reload_when_changed());
+            server.serve(service).await.map_err(failed)
+        }
+    }
+}
+
+/// An address that a browser on this machine can open.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => std::net::Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => std::net::Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+fn limit_headers(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor>) {
+    builder.http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    builder.http2().timer(hyper_util::rt::TokioTimer::new()).keep_alive_interval(HEADER_TIMEOUT);
+}
+
+/// First tells the producers, so that what they sent is finished and acknowledged, then stops
+/// taking connections.
+async fn stop_on_signal(handle: Handle<SocketAddr>, stopping: CancellationToken) {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        tracing::error!(
+            "cannot watch for signals; stop the server with SIGKILL, which loses nothing acknowledged"
+        );
+        return;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("stopping");
+    stopping.cancel();
+    handle.graceful_shutdown(Some(SHUTDOWN_GRACE));
+}

@@ -1,0 +1,65 @@
+//! One fragment as one file that any player opens.
+
+use bytes::Bytes;
+use kinora_base::MediaTime;
+use kinora_media::packed::Payload;
+use kinora_media::{Error, Fault, Track, fmp4, mkv};
+
+use super::Pieces;
+use super::segment::run_samples;
+
+/// The fragment as fragmented MP4 that begins at time 0, with every track that MP4 can carry.
+///
+/// # Errors
+/// `Unsupported` if MP4 can carry none of the tracks.
+pub fn mp4(payload: &Payload, tracks: &[Track]) -> Result<Pieces, Error> {
+    let carried: Vec<&Track> = tracks.iter().filter(|track| fmp4::carries(&track.codec)).collect();
+    if carried.is_empty() {
+        let names: Vec<&str> = tracks.iter().map(|track| track.codec.name()).collect();
+        let message = format!("MP4 cannot carry this stream's tracks: {}", names.join(", "));
+        return Err(Error::new(Fault::Unsupported, 0, message).with_hint("fetch it as .mkv"));
+    }
+    let start_us = start_us(payload, &carried);
+    let mut muxer = fmp4::Muxer::new(1);
+    let mut pieces: Pieces = vec![fmp4::init(carried.iter().copied())?, Bytes::new()];
+    for track in carried {
+        let start = MediaTime::new(start_us, 1_000_000).zip(std::num::NonZeroU32::new(track.timescale));
+        let start_ticks = start.map_or(0, |(start, scale)| start.rescale(scale).ticks);
+        for (run, data) in payload.track(track.number) {
+            let base = run.base_dts_ticks.saturating_sub(start_ticks).max(0);
+            muxer.run(track.number, base, run_samples(run))?;
+            pieces.extend(data);
+        }
+    }
+    if let Some(head) = pieces.get_mut(1) {
+        *head = muxer.finish()?;
+    }
+    Ok(pieces)
+}
+
+/// The fragment as Matroska that begins at time 0, with every track and the producer's tags.
+///
+/// # Errors
+/// `UnknownTrack` if the payload does not match the tracks.
+pub fn mkv(payload: &Payload, tracks: &[Track]) -> Result<Pieces, Error> {
+    let all: Vec<&Track> = tracks.iter().collect();
+    let mut muxer = mkv::Muxer::new(tracks);
+    if let Some(shift) = MediaTime::new(start_us(payload, &all).saturating_neg(), 1_000_000) {
+        muxer = muxer.shifted(shift);
+    }
+    let mut pieces = vec![muxer.header()];
+    if !payload.tags().is_empty() {
+        pieces.push(mkv::Muxer::tags(payload.tags()));
+    }
+    pieces.extend(muxer.cluster(&payload.samples())?);
+    Ok(pieces)
+}
+
+/// The earliest decoding time of any of the tracks, in microseconds.
+fn start_us(payload: &Payload, tracks: &[&Track]) -> i64 {
+    let starts = payload.runs().iter().filter_map(|run| {
+        let track = tracks.iter().find(|track| track.number == run.track)?;
+        Some(MediaTime::new(run.base_dts_ticks, track.timescale)?.as_micros())
+    });
+    starts.min().unwrap_or(0)
+}

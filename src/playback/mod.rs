@@ -1,0 +1,19 @@
+//! Stored fragments to what players and programs take: playlists, init segments, media segments
+//! and single-fragment files.
+//!
+//! It only reads the store, builds bytes and text, and never speaks HTTP.
+
+mod catalog;
+pub mod file;
+pub mod hls;
+mod presentation;
+mod segment;
+mod window;
+
+pub use catalog::{Catalog, Known};
+pub use presentation::{LeftOut, Presentation, Rendition};
+pub use segment::{frame_rate, init, segment};
+pub use window::{Entry, Span, Window};
+
+/// Bytes in pieces, in order: heads of our own and slices of stored payloads.
+pub type Pieces = Vec<bytes::Bytes>;

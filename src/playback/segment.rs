@@ -1,0 +1,61 @@
+//! One track of one fragment as fragmented MP4: the stored bytes behind a head of our own.
+
+use kinora_base::MediaTime;
+use kinora_media::fmp4::{self, RunSample};
+use kinora_media::packed::{Payload, Run};
+use kinora_media::{Error, Track};
+
+use super::Pieces;
+
+/// How far the media timeline of segments is moved ahead, in seconds: MP4 has no decoding time
+/// before 0, and streams whose first pictures are reordered begin there. All tracks move alike,
+/// and players learn wall-clock time from the playlist.
+const TIMELINE_SHIFT_S: i64 = 10;
+
+/// The init segment of a track.
+///
+/// # Errors
+/// `Unsupported` if MP4 cannot carry its codec.
+pub fn init(track: &Track) -> Result<bytes::Bytes, Error> {
+    fmp4::init(std::iter::once(track))
+}
+
+/// The media segment with all of `track` in a fragment; without samples if the fragment has none
+/// of it. `sequence` is its place in the stream.
+///
+/// # Errors
+/// `Limit` for media times that MP4 cannot say.
+pub fn segment(payload: &Payload, track: &Track, sequence: u64) -> Result<Pieces, Error> {
+    let shift_ticks = TIMELINE_SHIFT_S * i64::from(track.timescale);
+    let mut muxer = fmp4::Muxer::new(sequence as u32).with_segment_type();
+    let mut pieces = vec![bytes::Bytes::new()];
+    for (run, data) in payload.track(track.number) {
+        muxer.run(track.number, run.base_dts_ticks.saturating_add(shift_ticks), run_samples(run))?;
+        pieces.extend(data);
+    }
+    if let Some(head) = pieces.first_mut() {
+        *head = muxer.finish()?;
+    }
+    Ok(pieces)
+}
+
+/// A stored run as `moof` describes it.
+pub(super) fn run_samples(run: &Run) -> impl Iterator<Item = RunSample> {
+    run.entries.iter().map(|entry| RunSample {
+        duration_ticks: entry.duration_ticks,
+        size_bytes: entry.size,
+        sync: entry.sync,
+        composition_offset_ticks: entry.composition_ticks.clamp(i64::from(i32::MIN), i64::from(i32::MAX))
+            as i32,
+    })
+}
+
+/// Pictures per second of a track in a fragment; none if it has fewer than two.
+#[must_use]
+pub fn frame_rate(payload: &Payload, track: &Track) -> Option<f64> {
+    let runs = || payload.runs().iter().filter(|run| run.track == track.number);
+    let frames: usize = runs().map(|run| run.entries.len()).sum();
+    let ticks: i64 = runs().map(|run| run.end_dts_ticks().saturating_sub(run.base_dts_ticks)).sum();
+    let us = MediaTime::new(ticks, track.timescale)?.as_micros();
+    (frames > 1 && us > 0).then(|| frames as f64 * 1e6 / us as f64)
+}

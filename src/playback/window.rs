@@ -1,0 +1,173 @@
+//! Which fragments a playlist shows, in which order, and where their timeline breaks.
+
+use std::sync::Arc;
+
+use kinora_base::{ErrorKind, WallTime};
+use kinora_store::{Axis, Cursor, Error, Flags, Fragment, Query, Run, Stream};
+
+/// What part of a stream is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Span {
+    /// The newest media.
+    Live,
+    /// From this producer time on, growing while the stream does.
+    From(WallTime),
+    /// Between these producer times.
+    Range(WallTime, WallTime),
+}
+
+/// A fragment in its playlist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The fragment.
+    pub fragment: Fragment,
+    /// Its timeline or configuration does not continue that of the entry before it.
+    pub discontinuity: bool,
+}
+
+/// The fragments of a playlist, in playing order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// What was asked for.
+    pub span: Span,
+    /// The fragments; never empty.
+    pub entries: Vec<Entry>,
+}
+
+/// A live playlist shows at least this much media, in microseconds, if the stream has it: players
+/// start three target durations from its end.
+const LIVE_WINDOW_US: u64 = 30_000_000;
+/// A live playlist shows at least so many fragments, if the stream has them.
+const LIVE_FRAGMENTS_MIN: usize = 6;
+/// A live playlist shows at most so many fragments.
+const LIVE_FRAGMENTS_MAX: usize = 120;
+/// Fragments asked of the index at once.
+const PAGE: usize = 1000;
+
+impl Window {
+    /// The fragments of `span`. Blocks while the index reads.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no media in the span, `InvalidInput` for a range that ends before
+    /// it begins, and whatever the store reports.
+    pub fn of(stream: &Arc<Stream>, span: Span) -> Result<Self, Error> {
+        let fragments = match span {
+            Span::Live => live(stream.tail(LIVE_FRAGMENTS_MAX)?.fragments),
+            Span::From(start) => from(stream, start)?,
+            Span::Range(start, end) if start < end => without_overlaps(range(stream, start, end)?),
+            Span::Range(start, end) => {
+                let message = format!("the range ends at {end}, which is not after its start at {start}");
+                return Err(Error::new(ErrorKind::InvalidInput, message));
+            }
+        };
+        if fragments.is_empty() {
+            let message = match span {
+                Span::Live => format!("stream {} has no media yet", stream.name()),
+                Span::From(start) => format!("stream {} has no media after {start}", stream.name()),
+                Span::Range(start, end) => {
+                    format!("stream {} has no media between {start} and {end}", stream.name())
+                }
+            };
+            return Err(Error::new(ErrorKind::NotFound, message));
+        }
+        Ok(Self { span, entries: entries(fragments) })
+    }
+
+    /// Peak and mean payload bits per second.
+    #[must_use]
+    pub fn bandwidth(&self) -> (u64, u64) {
+        let rate = |bytes: u64, us: u64| (bytes * 8).saturating_mul(1_000_000) / us.max(1);
+        // A fragment of a few frames says nothing about the rate.
+        let timed = || self.entries.iter().map(|e| &e.fragment).filter(|f| f.duration_us >= 100_000);
+        let peak = timed().map(|f| rate(u64::from(f.bytes), f.duration_us)).max().unwrap_or(0);
+        let bytes: u64 = timed().map(|f| u64::from(f.bytes)).sum();
+        let us: u64 = timed().map(|f| f.duration_us).sum();
+        (peak.max(1), rate(bytes, us).max(1))
+    }
+}
+
+fn live(newest: Vec<Fragment>) -> Vec<Fragment> {
+    let mut shown_us = 0_u64;
+    let mut first = newest.len();
+    for (index, fragment) in newest.iter().enumerate().rev() {
+        if shown_us >= LIVE_WINDOW_US && newest.len() - first >= LIVE_FRAGMENTS_MIN {
+            break;
+        }
+        shown_us = shown_us.saturating_add(fragment.duration_us);
+        first = index;
+    }
+    newest.into_iter().skip(first).collect()
+}
+
+/// In arrival order, so that a playlist only ever grows at its end: what is uploaded late does not
+/// appear in it.
+fn from(stream: &Stream, start: WallTime) -> Result<Vec<Fragment>, Error> {
+    let earliest = Query {
+        axis: Axis::Producer,
+        start: Some(start),
+        end: None,
+        descending: false,
+        after: None,
+        limit: 1,
+    };
+    let Some(first) = stream.fragments(&earliest)?.pop() else { return Ok(Vec::new()) };
+    let after = Cursor { time: first.server_time, number: first.number };
+    let query = Query { axis: Axis::Arrival, start: None, after: Some(after), ..earliest };
+    let mut fragments = vec![first];
+    fragments.extend(all(stream, query)?.into_iter().filter(|f| f.producer_end() > start));
+    Ok(fragments)
+}
+
+fn range(stream: &Stream, start: WallTime, end: WallTime) -> Result<Vec<Fragment>, Error> {
+    let query = Query {
+        axis: Axis::Producer,
+        start: Some(start),
+        end: Some(end),
+        descending: false,
+        after: None,
+        limit: PAGE,
+    };
+    all(stream, query)
+}
+
+fn all(stream: &Stream, mut query: Query) -> Result<Vec<Fragment>, Error> {
+    query.limit = PAGE;
+    let mut found = Vec::new();
+    loop {
+        let page = stream.fragments(&query)?;
+        let Some(last) = page.last() else { return Ok(found) };
+        query.after = Some(Cursor { time: last.start(query.axis), number: last.number });
+        let complete = page.len() < PAGE;
+        found.extend(page);
+        if complete {
+            return Ok(found);
+        }
+    }
+}
+
+/// Of fragments that show the same time twice, one is played: of those that begin together the
+/// newest, which a producer sent because the older was cut short; else the one that began first.
+fn without_overlaps(sorted: Vec<Fragment>) -> Vec<Fragment> {
+    let mut kept: Vec<Fragment> = Vec::with_capacity(sorted.len());
+    for fragment in sorted {
+        match kept.last_mut() {
+            Some(last) if last.producer_time == fragment.producer_time => *last = fragment,
+            Some(last)
+                if fragment.producer_time.micros_since(last.producer_end()) < -Run::LARGEST_HOLE_US => {}
+            _ => kept.push(fragment),
+        }
+    }
+    kept
+}
+
+fn entries(fragments: Vec<Fragment>) -> Vec<Entry> {
+    let mut before: Option<(u64, kinora_store::ConfigurationId)> = None;
+    let mut entries = Vec::with_capacity(fragments.len());
+    for fragment in fragments {
+        let continues = before == Some((fragment.ordinal.wrapping_sub(1), fragment.configuration))
+            && !fragment.flags.has(Flags::DISCONTINUITY);
+        before = Some((fragment.ordinal, fragment.configuration));
+        entries.push(Entry { fragment, discontinuity: !continues });
+    }
+    entries
+}
