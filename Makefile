@@ -8,6 +8,8 @@ SHELL := bash
 
 # A Node.js of our own comes first if .ci/install had to bring one.
 export PATH := $(CURDIR)/target/tools/node/bin:$(PATH)
+# It trusts whom the machine trusts, so that a company's own mirror works.
+export NODE_EXTRA_CA_CERTS ?= $(wildcard /etc/ssl/certs/ca-certificates.crt)
 export CARGO_TERM_COLOR ?= auto
 # Where `make demo` listens.
 export PORT ?= 8080

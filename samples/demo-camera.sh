@@ -4,14 +4,14 @@
 #
 #   samples/demo-camera.sh [STREAM]        default: demo
 #
-# KINORA_URL    the server                 default: http://127.0.0.1:8080
+# KINORA_SERVER the server                 default: http://127.0.0.1:8080
 # KINORA_TOKEN  its token, if it has one
 # SIZE, RATE    the picture                default: 1280x720, 30
 # SECONDS_LONG  end after so many seconds  default: never
 set -euo pipefail
 
 stream=${1:-demo}
-url=${KINORA_URL:-http://127.0.0.1:8080}
+url=${KINORA_SERVER:-http://127.0.0.1:8080}
 rate=${RATE:-30}
 font=/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf
 

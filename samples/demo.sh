@@ -49,7 +49,7 @@ for _ in $(seq 100); do
 done
 curl --silent --fail --output /dev/null "$url/readyz" || fail "the server is not ready after 10 s, see $data.log"
 
-KINORA_URL=$url samples/demo-camera.sh demo >"$data.camera.log" 2>&1 &
+KINORA_SERVER=$url samples/demo-camera.sh demo >"$data.camera.log" 2>&1 &
 camera=$!
 set +m
 for _ in $(seq 150); do

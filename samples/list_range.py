@@ -86,7 +86,7 @@ def main():
     parser.add_argument("--by", choices=["producer", "server"], default="producer", help="which clock the range means")
     parser.add_argument("--save", metavar="FOLDER", help="also save the media there")
     parser.add_argument("--page", type=int, default=100, help="fragments asked for at a time")
-    parser.add_argument("--server", default=os.environ.get("KINORA_URL", "http://127.0.0.1:8080"))
+    parser.add_argument("--server", default=os.environ.get("KINORA_SERVER", "http://127.0.0.1:8080"))
     parser.add_argument("--token", default=os.environ.get("KINORA_TOKEN"))
     arguments = parser.parse_args()
     server = Server(arguments.server, arguments.token)

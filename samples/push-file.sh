@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sends a file as if it were live: samples/push-file.sh FILE STREAM [matroska|mp4]
 #
-# Nothing is encoded anew. KINORA_URL and KINORA_TOKEN as in demo-camera.sh.
+# Nothing is encoded anew. KINORA_SERVER and KINORA_TOKEN as in demo-camera.sh.
 set -euo pipefail
 
 file=${1:?usage: push-file.sh FILE STREAM [matroska|mp4]}
@@ -13,4 +13,4 @@ options=()
 [[ -z ${KINORA_TOKEN:-} ]] || options+=(-headers "Authorization: Bearer $KINORA_TOKEN"$'\r\n')
 
 exec ffmpeg -hide_banner -nostdin -loglevel warning -re -i "$file" -c copy \
-    -f "$format" "${options[@]}" -method POST "${KINORA_URL:-http://127.0.0.1:8080}/v1/streams/$stream/media"
+    -f "$format" "${options[@]}" -method POST "${KINORA_SERVER:-http://127.0.0.1:8080}/v1/streams/$stream/media"

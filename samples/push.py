@@ -109,7 +109,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", help="a .mkv, .webm or fragmented .mp4 file, or - for standard input")
     parser.add_argument("--stream", required=True, help="name of the stream")
-    parser.add_argument("--server", default=os.environ.get("KINORA_URL", "http://127.0.0.1:8080"))
+    parser.add_argument("--server", default=os.environ.get("KINORA_SERVER", "http://127.0.0.1:8080"))
     parser.add_argument("--token", default=os.environ.get("KINORA_TOKEN"))
     parser.add_argument("--ca", help="certificate to trust, for https with one of your own")
     parser.add_argument("--kbits", type=float, help="send at most so many kbit/s")
