@@ -2,6 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+/// Held while a clip is made, so that two tests of one process do not make the same one.
+static MAKING: Mutex<()> = Mutex::new(());
 
 /// The file `name`, made by `ffmpeg ARGS NAME` unless it exists. Change the name when you change
 /// the arguments.
@@ -10,6 +14,7 @@ pub fn clip(name: &str, args: &[&str]) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/clips");
     std::fs::create_dir_all(&folder).unwrap_or_else(|e| panic!("cannot create {}: {e}", folder.display()));
     let path = folder.join(name);
+    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     if !path.exists() {
         // Tests run in parallel processes: make it elsewhere, then move it into place.
         let making = folder.join(format!(".{}.{name}", std::process::id()));
