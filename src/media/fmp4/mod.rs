@@ -6,14 +6,30 @@
 //!
 //! Section numbers in this folder are those of ISO/IEC 14496-12:2022 unless another standard is
 //! named.
+//!
+//! ```text
+//! in:  window → demux ─┬─ movie (moov) ── sample_entry::read, table
+//!                      ├─ fragment (moof) ──┐
+//!                      └─ progressive ──────┴→ planned samples → frames
+//! out: init (ftyp, moov) ── sample_entry::write;  mux (moof and the mdat header)
+//! ```
 
 mod boxes;
+mod demux;
+mod fragment;
 #[cfg(test)]
 mod golden;
 mod init;
+mod movie;
 mod mux;
+mod planned;
+mod producer_time;
+mod progressive;
 mod sample_entry;
+mod table;
+mod window;
 mod writer;
 
+pub use demux::Demuxer;
 pub use init::{carries, init};
 pub use mux::{Muxer, RunSample};

@@ -1,3 +1,4 @@
 //! Sample entries (§8.5.2): how a track says which codec it is in.
 
+pub(super) mod read;
 pub(super) mod write;
