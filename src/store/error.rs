@@ -1,8 +1,11 @@
 //! What can go wrong in the store, and whether trying again makes sense.
 
 use std::fmt;
+use std::io;
+use std::path::Path;
 
 use kinora_base::ErrorKind;
+use rustix::io::Errno;
 
 /// A failed store operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +21,23 @@ impl Error {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
+
+    /// The operating system refused to do `what` with `path`.
+    pub(crate) fn io(what: &str, path: &Path, error: &io::Error) -> Self {
+        let kind = if is_full(error) { ErrorKind::StorageFull } else { ErrorKind::Unavailable };
+        Self::new(kind, format!("cannot {what} {}: {error}", path.display()))
+    }
+
+    /// Bytes in `path` at `offset` are not what they should be.
+    pub(crate) fn damaged(path: &Path, offset: u64, reason: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Corrupt, format!("{} at byte {offset}: {reason}", path.display()))
+    }
+}
+
+/// Whether `error` says that there is no room, which is no fault of the volume.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        || matches!(Errno::from_io_error(error), Some(Errno::NOSPC | Errno::DQUOT))
 }
 
 impl fmt::Display for Error {

@@ -1,13 +1,20 @@
 //! The one handle through which a stream grows.
 
 use std::future::Future;
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
 
 use bytes::Bytes;
-use kinora_base::{FragmentNumber, WallTime};
+use kinora_base::{ErrorKind, FragmentNumber, WallTime};
+use tokio::sync::{oneshot, watch};
 
-use crate::Error;
+use crate::format::checksum_pieces;
 use crate::fragment::{ConfigurationId, Flags, Fragment};
+use crate::state::{NUMBERS_IN_FLIGHT, Pending, State, UnderWay};
+use crate::statistics::add;
+use crate::sync::lock;
 use crate::tail::Part;
+use crate::{Error, Stream, commit};
 
 /// What is known of a fragment when its first byte arrives.
 #[derive(Debug, Clone, Copy)]
@@ -80,51 +87,294 @@ impl Future for Durable {
 /// The exclusive right to add fragments to a stream, until a newer writer takes it over. No call
 /// blocks on the disk.
 #[derive(Debug)]
-pub struct StreamWriter {}
+pub struct StreamWriter {
+    stream: Arc<Stream>,
+    epoch: u64,
+    superseded: watch::Receiver<bool>,
+}
 
 impl StreamWriter {
+    pub(crate) fn new(stream: Arc<Stream>, epoch: u64, superseded: watch::Receiver<bool>) -> Self {
+        Self { stream, epoch, superseded }
+    }
+
     /// The identifier of this codec configuration, registered if it is new. It becomes durable
     /// no later than the first fragment that names it.
     ///
     /// # Errors
-    /// `Conflict` if a newer writer took over; `LimitExceeded` past 65,535 configurations or
-    /// 1 MiB in one.
-    pub fn configuration(&mut self, _configuration: &Bytes) -> Result<ConfigurationId, Error> {
-        unimplemented!()
+    /// `Conflict` if a newer writer took over; `LimitExceeded` past 65,535 configurations, 1 MiB
+    /// in one, or 16 new ones that wait for the disk.
+    pub fn configuration(&mut self, configuration: &Bytes) -> Result<ConfigurationId, Error> {
+        let mut state = self.enter()?;
+        let before = state.configurations.next();
+        let id = state.configurations.register(configuration)?;
+        if state.configurations.next() != before {
+            commit::enqueue(&self.stream, &mut state);
+        }
+        Ok(id)
     }
 
     /// Begins a fragment. One that was begun and not finished is abandoned: its number is spent.
     ///
     /// # Errors
     /// `Conflict` if a newer writer took over, `Unavailable` if the volume failed or the store is
-    /// closing, `StorageFull` if there is no room.
-    pub fn begin(&mut self, _begin: Begin) -> Result<Begun, Error> {
-        unimplemented!()
+    /// closing, `LimitExceeded` if too many fragments wait for the disk, `InvalidInput` for a
+    /// time that cannot be stored or a configuration that was not registered.
+    pub fn begin(&mut self, begin: Begin) -> Result<Begun, Error> {
+        let mut state = self.enter()?;
+        state.under_way = None;
+        for time in [begin.producer_time, begin.server_time] {
+            if time < WallTime::EARLIEST || time > WallTime::LATEST {
+                return Err(Error::new(
+                    ErrorKind::InvalidInput,
+                    format!(
+                        "{}us since 1970 lies outside {} to {}",
+                        time.as_micros(),
+                        WallTime::EARLIEST,
+                        WallTime::LATEST
+                    ),
+                ));
+            }
+        }
+        let configuration = state.configurations.get(begin.configuration.0).cloned().ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidInput,
+                format!("codec configuration {} was not registered lately", begin.configuration.0),
+            )
+        })?;
+        let number = if state.newest.has_time(begin.producer_time) {
+            None
+        } else {
+            Some(self.spend_number(&mut state)?)
+        };
+        state.under_way = Some(UnderWay { number, begin, configuration, parts: Vec::new(), bytes: 0 });
+        state.last_received = Some(begin.server_time);
+        drop(state);
+        Ok(match number.and_then(FragmentNumber::new) {
+            Some(number) => {
+                self.stream.changed();
+                Begun::Live(number)
+            }
+            None => Begun::PossiblyRepeated,
+        })
     }
 
     /// Publishes a part of the fragment under way to live readers.
     ///
     /// # Errors
-    /// As [`Self::begin`].
-    pub fn part(&mut self, _part: Part) -> Result<(), Error> {
-        unimplemented!()
+    /// As [`Self::begin`]; `LimitExceeded` if the parts together are larger than
+    /// [`crate::Options::max_fragment_bytes`].
+    pub fn part(&mut self, part: Part) -> Result<(), Error> {
+        let now = self.stream.volume.clock.wall();
+        let limit = self.stream.volume.options.max_fragment_bytes;
+        let mut state = self.enter()?;
+        let under_way = state.under_way.as_mut().ok_or_else(nothing_begun)?;
+        let bytes = part.head.len() + part.data.iter().map(Bytes::len).sum::<usize>();
+        under_way.bytes = under_way.bytes.saturating_add(bytes as u64);
+        if under_way.bytes > u64::from(limit) {
+            state.under_way = None;
+            drop(state);
+            self.stream.changed();
+            return Err(too_large(limit));
+        }
+        let visible = under_way.number.is_some();
+        if visible {
+            under_way.parts.push(Arc::new(part));
+        }
+        state.last_received = Some(now);
+        drop(state);
+        if visible {
+            self.stream.changed();
+        }
+        Ok(())
     }
 
-    /// Completes the fragment under way and queues it for the disk.
+    /// Completes the fragment under way and queues it for the disk. After an error nothing is
+    /// under way any more.
     ///
     /// # Errors
     /// As [`Self::begin`]; `LimitExceeded` if the payload is larger than
     /// [`crate::Options::max_fragment_bytes`] or too much is waiting for the disk.
-    pub fn finish(&mut self, _finish: Finish) -> Result<Finished, Error> {
-        unimplemented!()
+    pub fn finish(&mut self, finish: Finish) -> Result<Finished, Error> {
+        let volume = Arc::clone(&self.stream.volume);
+        // Before the lock is taken: this is the only work here that grows with the payload.
+        let payload_crc = checksum_pieces(finish.payload.iter().map(Bytes::as_ref));
+        let length: u64 = finish.payload.iter().map(|piece| piece.len() as u64).sum();
+        let finished = volume.clock.monotonic();
+        let mut state = self.enter()?;
+        let under_way = state.under_way.take().ok_or_else(nothing_begun)?;
+        let result = self.queue(&mut state, under_way, &finish, (length, payload_crc), finished);
+        drop(state);
+        self.stream.changed();
+        result
+    }
+
+    fn queue(
+        &self,
+        state: &mut State,
+        under_way: UnderWay,
+        finish: &Finish,
+        (length, payload_crc): (u64, u32),
+        finished: Duration,
+    ) -> Result<Finished, Error> {
+        let volume = &self.stream.volume;
+        let limits = &volume.options;
+        let bytes = match u32::try_from(length) {
+            Ok(bytes) if bytes <= limits.max_fragment_bytes => bytes,
+            _ => return Err(too_large(limits.max_fragment_bytes)),
+        };
+        if u32::try_from(finish.duration_us).is_err() {
+            return Err(Error::new(
+                ErrorKind::LimitExceeded,
+                format!("a fragment lasts at most {} s", u32::MAX / 1_000_000),
+            ));
+        }
+        let begin = under_way.begin;
+        let (sender, receiver) = oneshot::channel();
+        let durable = Durable(receiver);
+        if under_way.number.is_none()
+            && let Some(fragment) = state.newest.find(begin.producer_time, bytes, payload_crc).cloned()
+        {
+            add(&volume.counters.repeated_fragments, 1);
+            let pending = state.pending.iter_mut().find(|pending| pending.fragment.number == fragment.number);
+            let state = match pending {
+                Some(pending) => {
+                    pending.waiting.push(sender);
+                    crate::State::Buffered
+                }
+                None => {
+                    // Nobody else has the receiver, so this arrives.
+                    let _ = sender.send(Ok(()));
+                    crate::State::Persisted
+                }
+            };
+            return Ok(Finished { fragment: Fragment { state, ..fragment }, repeated: true, durable });
+        }
+        let waiting = state.pending_bytes.saturating_add(length);
+        if waiting > limits.max_uncommitted_bytes && !state.pending.is_empty() {
+            return Err(Error::new(
+                ErrorKind::LimitExceeded,
+                format!(
+                    "{} bytes of stream '{}' wait for the disk, at most {} may",
+                    state.pending_bytes, self.stream.name, limits.max_uncommitted_bytes
+                ),
+            ));
+        }
+        let number = match under_way.number {
+            Some(number) => number,
+            None => self.spend_number(state)?,
+        };
+        let fragment = Fragment {
+            number: FragmentNumber::new(number).unwrap_or(FragmentNumber::FIRST),
+            ordinal: state.coming_ordinal(),
+            producer_time: begin.producer_time,
+            server_time: begin.server_time,
+            duration_us: finish.duration_us,
+            bytes,
+            configuration: begin.configuration,
+            flags: finish.flags.with_if(Flags::DISCONTINUITY, begin.discontinuity),
+            state: crate::State::Buffered,
+        };
+        state.newest.push(fragment.clone(), payload_crc);
+        state.pending_bytes = waiting;
+        state.pending.push_back(Pending {
+            fragment: fragment.clone(),
+            payload: finish.payload.clone(),
+            payload_crc,
+            configuration: under_way.configuration,
+            epoch: self.epoch,
+            finished,
+            waiting: vec![sender],
+        });
+        add(&volume.counters.received_fragments, 1);
+        add(&volume.counters.received_bytes, length);
+        add(&volume.counters.queued_bytes, length);
+        commit::enqueue(&self.stream, state);
+        Ok(Finished { fragment, repeated: false, durable })
     }
 
     /// Gives up the fragment under way, if any; its number is spent.
-    pub fn abandon(&mut self) {}
+    pub fn abandon(&mut self) {
+        if let Ok(mut state) = self.enter() {
+            let was_visible = state.under_way.take().is_some_and(|under_way| under_way.number.is_some());
+            drop(state);
+            if was_visible {
+                self.stream.changed();
+            }
+        }
+    }
+
+    /// How many payload bytes of the stream wait for the disk. A producer that can be slowed
+    /// down should be, before [`crate::Options::max_uncommitted_bytes`] is reached.
+    #[must_use]
+    pub fn uncommitted_bytes(&self) -> u64 {
+        lock(&self.stream.state).pending_bytes
+    }
 
     /// Resolves when a newer writer wants the stream: finish or abandon what is under way and
     /// drop this handle soon, before [`crate::Options::takeover_grace`] is over.
     pub fn superseded(&self) -> impl Future<Output = ()> + Send + 'static {
-        std::future::pending()
+        let mut superseded = self.superseded.clone();
+        async move {
+            // If the other end is gone, so is this writer's right.
+            let _ = superseded.wait_for(|superseded| *superseded).await;
+        }
     }
+
+    /// The stream's state, if this writer may still change it.
+    fn enter(&self) -> Result<MutexGuard<'_, State>, Error> {
+        let state = lock(&self.stream.state);
+        if let Some(ended) = &state.ended {
+            return Err(ended.clone());
+        }
+        if let Some(failure) = self.stream.volume.failure() {
+            return Err(failure.clone());
+        }
+        if state.writer.as_ref().is_none_or(|writer| writer.epoch != self.epoch) {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!("a newer writer has taken the stream '{}' over", self.stream.name),
+            ));
+        }
+        Ok(state)
+    }
+
+    /// Gives out the next number, if not too many are out already.
+    fn spend_number(&self, state: &mut State) -> Result<u64, Error> {
+        let number = state.next_number;
+        let in_flight = number.saturating_sub(state.recorded);
+        if in_flight > NUMBERS_IN_FLIGHT / 2 && state.pending.is_empty() {
+            // They were abandoned or lost; once the disk knows that, they no longer count.
+            state.mark = true;
+            commit::enqueue(&self.stream, state);
+        }
+        if in_flight > NUMBERS_IN_FLIGHT {
+            return Err(Error::new(
+                ErrorKind::LimitExceeded,
+                format!("{NUMBERS_IN_FLIGHT} fragments of stream '{}' wait for the disk", self.stream.name),
+            ));
+        }
+        state.next_number = number.saturating_add(1);
+        Ok(number)
+    }
+}
+
+impl Drop for StreamWriter {
+    fn drop(&mut self) {
+        let mut state = lock(&self.stream.state);
+        if state.writer.as_ref().is_some_and(|writer| writer.epoch == self.epoch) {
+            state.writer = None;
+            state.under_way = None;
+            drop(state);
+            self.stream.changed();
+        }
+    }
+}
+
+fn nothing_begun() -> Error {
+    Error::new(ErrorKind::Internal, "no fragment was begun")
+}
+
+fn too_large(limit: u32) -> Error {
+    Error::new(ErrorKind::LimitExceeded, format!("a fragment has at most {limit} bytes"))
 }

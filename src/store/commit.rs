@@ -1,0 +1,277 @@
+//! Group commit: a few threads, each with its share of the streams, write what is queued, sync,
+//! and only then tell those who wait.
+//!
+//! Sealing and the index are left to the keeper, so that they delay nobody's acknowledgement.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use bytes::Bytes;
+use kinora_base::ErrorKind;
+
+use crate::format::{SegmentHeader, SegmentId};
+use crate::keeper::Job;
+use crate::segment::{Append, AppendFailed, Appended, Appender, Sealing};
+use crate::segments::Open;
+use crate::state::{NUMBERS_IN_FLIGHT, State};
+use crate::statistics::{add, subtract};
+use crate::sync::lock;
+use crate::volume::Volume;
+use crate::{Error, State as FragmentState, Stream};
+
+/// How a committer shall end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// After everything that is queued.
+    Drained,
+    /// At once, as in a crash.
+    Abruptly,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    streams: Vec<Arc<Stream>>,
+    woken: bool,
+    stop: Option<Stop>,
+}
+
+/// The streams that wait for one committer.
+#[derive(Debug, Default)]
+pub(crate) struct Lane {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+}
+
+impl Lane {
+    fn push(&self, stream: Arc<Stream>) {
+        lock(&self.queue).streams.push(stream);
+        self.wake.notify_one();
+    }
+
+    /// Makes the committer look around.
+    pub(crate) fn wake(&self) {
+        lock(&self.queue).woken = true;
+        self.wake.notify_one();
+    }
+
+    /// Makes the committer end.
+    pub(crate) fn stop(&self, stop: Stop) {
+        lock(&self.queue).stop = Some(stop);
+        self.wake.notify_one();
+    }
+
+    /// Waits for streams with something to write; none when it is time to end.
+    fn next(&self) -> Option<Vec<Arc<Stream>>> {
+        let mut queue = lock(&self.queue);
+        loop {
+            let woken = std::mem::take(&mut queue.woken);
+            match queue.stop {
+                Some(Stop::Abruptly) => return None,
+                Some(Stop::Drained) if queue.streams.is_empty() => return None,
+                _ if !queue.streams.is_empty() || woken => return Some(std::mem::take(&mut queue.streams)),
+                _ => queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+}
+
+/// Tells the stream's committer that there is something to write.
+pub(crate) fn enqueue(stream: &Arc<Stream>, state: &mut State) {
+    if std::mem::replace(&mut state.queued, true) {
+        return;
+    }
+    let lanes = &stream.volume.lanes;
+    let lane = usize::try_from(stream.id).unwrap_or(0) % lanes.len().max(1);
+    if let Some(lane) = lanes.get(lane) {
+        lane.push(Arc::clone(stream));
+    }
+}
+
+/// The committer's thread.
+pub(crate) fn run(volume: &Volume, lane: &Lane) {
+    while let Some(streams) = lane.next() {
+        // A new segment costs two more syncs: those who do not need one shall not wait for it.
+        let (going_on, beginning): (Vec<_>, Vec<_>) =
+            streams.into_iter().partition(|stream| !needs_segment(stream, volume));
+        for group in [going_on, beginning] {
+            let written: Vec<_> =
+                group.iter().filter_map(|stream| write(stream, volume).map(|done| (stream, done))).collect();
+            for (stream, appended) in written {
+                sync(stream, volume, &appended);
+            }
+        }
+    }
+}
+
+fn needs_segment(stream: &Stream, volume: &Volume) -> bool {
+    let appender = lock(&stream.appender);
+    let state = lock(&stream.state);
+    let next = state.pending.front().map(|pending| &pending.fragment);
+    appender.as_ref().is_none_or(|appender| appender.is_full(volume.bounds(), next))
+}
+
+/// What shall be written of one stream.
+struct Batch {
+    configurations: Vec<(u32, Bytes)>,
+    fragments: Vec<Append>,
+    mark: Option<u64>,
+    first: u64,
+    first_ordinal: u64,
+    epoch: u64,
+}
+
+/// Takes what is queued of a stream, as much as the open segment may get; seals the segment if
+/// it is full.
+fn take(stream: &Arc<Stream>, volume: &Volume, slot: &mut Option<Appender>) -> Option<Batch> {
+    let bounds = volume.bounds();
+    let mut state = lock(&stream.state);
+    state.queued = false;
+    if state.deleted {
+        return None;
+    }
+    let next = state.pending.front().map(|pending| &pending.fragment);
+    if let Some(full) = slot.take_if(|appender| appender.is_full(bounds, next)) {
+        let entries = state.segments.open.take().map(|open| open.entries).unwrap_or_default();
+        let sealing = Sealing::new(&full, entries, false);
+        state.segments.rotate(Arc::clone(&sealing.sealed));
+        subtract(&volume.counters.open_segments, 1);
+        // The keeper is gone only after all committers.
+        let _ = volume.keeper.send(Job::Seal(Arc::clone(stream), sealing));
+    }
+    let at = slot.as_ref().map_or((SegmentHeader::BYTES_U64, 0), |open| (open.end, open.fragments));
+    let coming = state.pending.iter().map(|p| u64::from(p.fragment.bytes) + p.configuration.len() as u64);
+    let count = Appender::take(bounds, at, coming);
+    let fragments: Vec<Append> = state.pending.iter().take(count).map(Append::from).collect();
+    let batch = Batch {
+        configurations: state.configurations.waiting(),
+        mark: std::mem::take(&mut state.mark).then(|| state.next_number.saturating_sub(1)),
+        first: state.lowest_coming(),
+        first_ordinal: state.next_ordinal,
+        epoch: state.epoch,
+        fragments,
+    };
+    if count < state.pending.len() {
+        enqueue(stream, &mut state);
+    }
+    let empty = batch.configurations.is_empty() && batch.fragments.is_empty() && batch.mark.is_none();
+    (!empty).then_some(batch)
+}
+
+/// Writes what is queued of a stream; nothing is durable yet.
+fn write(stream: &Arc<Stream>, volume: &Volume) -> Option<Appended> {
+    if let Some(failure) = volume.failure() {
+        lock(&stream.state).queued = false;
+        stream.give_up(failure);
+        return None;
+    }
+    let mut slot = lock(&stream.appender);
+    let batch = take(stream, volume, &mut slot)?;
+    let appender = match slot.as_mut() {
+        Some(appender) => appender,
+        None => slot.insert(begin_segment(stream, volume, &batch)?),
+    };
+    let appended = appender.append(volume.bounds(), &batch.configurations, &batch.fragments, batch.mark);
+    match appended {
+        Ok((appended, allocated)) => {
+            appender.reserved(allocated);
+            add(&volume.counters.written_bytes, appended.bytes);
+            Some(appended)
+        }
+        Err(AppendFailed::Full(error)) => {
+            let full = Error::io("write to", &appender.path, &error);
+            if let Err(error) = appender.cut() {
+                volume.fail("cut", &appender.path, &error);
+            }
+            stream.give_up(&full);
+            None
+        }
+        Err(AppendFailed::Io(error)) => {
+            let failure = volume.fail("write to", &appender.path, &error);
+            stream.give_up(&failure);
+            None
+        }
+    }
+}
+
+/// Creates the next segment of a stream, durable under its name before anything is in it.
+fn begin_segment(stream: &Stream, volume: &Volume, batch: &Batch) -> Option<Appender> {
+    let created = volume.clock.wall();
+    let header = SegmentHeader {
+        id: SegmentId::derive(&stream.name, stream.created, batch.first, created),
+        epoch: batch.epoch,
+        first: batch.first,
+        first_ordinal: batch.first_ordinal,
+        created,
+        stream: stream.name.clone(),
+    };
+    match Appender::create(volume.disk.as_ref(), &stream.folder, header) {
+        Ok(appender) => {
+            lock(&stream.state).segments.open = Some(Open::new(&appender, Vec::new()));
+            add(&volume.counters.open_segments, 1);
+            add(&volume.counters.syncs, 1);
+            add(&volume.counters.written_bytes, appender.end);
+            Some(appender)
+        }
+        Err(error) => {
+            let full = Error::io("create a segment in", &stream.folder, &error);
+            let reason = if full.kind == ErrorKind::StorageFull {
+                full
+            } else {
+                volume.fail("create a segment in", &stream.folder, &error)
+            };
+            stream.give_up(&reason);
+            None
+        }
+    }
+}
+
+/// Makes durable what was written, and tells those who wait for it.
+fn sync(stream: &Arc<Stream>, volume: &Volume, appended: &Appended) {
+    if let Some(failure) = volume.failure() {
+        return stream.give_up(failure);
+    }
+    if let Err(error) = appended.file.sync_data() {
+        return stream.give_up(&volume.fail("sync", &appended.path, &error));
+    }
+    add(&volume.counters.syncs, 1);
+    let now = volume.clock.monotonic();
+    if let Some(appender) = lock(&stream.appender).as_mut() {
+        appender.synced(appended);
+    }
+    let mut waiting = Vec::new();
+    let mut configurations = Vec::new();
+    {
+        let mut state = lock(&stream.state);
+        if let Some(open) = state.segments.open.as_mut() {
+            open.entries.extend_from_slice(&appended.entries);
+            open.configurations.extend_from_slice(&appended.configurations);
+            open.durable_to = appended.end();
+        }
+        state.recorded = state.recorded.max(appended.spent);
+        state.grounded = state.grounded || state.recorded + NUMBERS_IN_FLIGHT >= state.next_number;
+        for entry in &appended.configurations {
+            configurations.extend(state.configurations.durable(entry.id).map(|content| (entry.id, content)));
+        }
+        for _ in &appended.entries {
+            // Deleting the stream meanwhile has emptied the queue.
+            let Some(mut pending) = state.pending.pop_front() else { break };
+            let bytes = u64::from(pending.fragment.bytes);
+            state.pending_bytes = state.pending_bytes.saturating_sub(bytes);
+            subtract(&volume.counters.queued_bytes, bytes);
+            volume.counters.durable(now.saturating_sub(pending.finished));
+            pending.fragment.state = FragmentState::Persisted;
+            state.sums.add(&pending.fragment);
+            state.next_ordinal = pending.fragment.ordinal + 1;
+            state.ring.push(&pending.fragment, pending.payload);
+            waiting.append(&mut pending.waiting);
+        }
+    }
+    for waiting in waiting {
+        // Whoever dropped the promise does not care.
+        let _ = waiting.send(Ok(()));
+    }
+    stream.changed();
+    if !configurations.is_empty() {
+        // The keeper is gone only after all committers.
+        let _ = volume.keeper.send(Job::Configurations(Arc::clone(stream), configurations));
+    }
+}

@@ -1,0 +1,151 @@
+//! The footer of a sealed segment: 40 bytes per fragment, 8 per codec configuration.
+//!
+//! The index of an open segment consists of the same entries in memory.
+
+use bytes::{Buf, BufMut};
+use kinora_base::{FragmentNumber, WallTime};
+
+use super::{Malformed, Record, checksum};
+use crate::{ConfigurationId, Flags, Fragment, State};
+
+/// Where a fragment lies in its segment, and what is known of it. Number and ordinal are relative
+/// to the segment's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// Its number less the segment's first.
+    pub(crate) number: u32,
+    /// Where its record header begins.
+    pub(crate) offset: u32,
+    pub(crate) producer_time: WallTime,
+    pub(crate) server_time: WallTime,
+    pub(crate) duration_us: u32,
+    pub(crate) length: u32,
+    pub(crate) configuration: u16,
+    pub(crate) flags: u16,
+    pub(crate) payload_crc: u32,
+}
+
+impl Entry {
+    /// Length in bytes.
+    pub(crate) const BYTES: usize = 40;
+
+    /// The entry of a fragment's `record` in a segment that begins at number `first`.
+    pub(crate) fn new(record: &Record, first: u64) -> Self {
+        Self {
+            number: record.number.saturating_sub(first) as u32,
+            offset: record.offset as u32,
+            producer_time: record.producer_time,
+            server_time: record.server_time,
+            duration_us: record.duration_us as u32,
+            length: record.length,
+            configuration: record.configuration as u16,
+            flags: record.flags,
+            payload_crc: record.payload_crc,
+        }
+    }
+
+    fn encode(&self, to: &mut Vec<u8>) {
+        to.put_u32_le(self.number);
+        to.put_u32_le(self.offset);
+        to.put_i64_le(self.producer_time.as_micros());
+        to.put_i64_le(self.server_time.as_micros());
+        to.put_u32_le(self.duration_us);
+        to.put_u32_le(self.length);
+        to.put_u16_le(self.configuration);
+        to.put_u16_le(self.flags);
+        to.put_u32_le(self.payload_crc);
+    }
+
+    fn decode(mut from: &[u8]) -> Self {
+        Self {
+            number: from.get_u32_le(),
+            offset: from.get_u32_le(),
+            producer_time: WallTime::from_micros(from.get_i64_le()),
+            server_time: WallTime::from_micros(from.get_i64_le()),
+            duration_us: from.get_u32_le(),
+            length: from.get_u32_le(),
+            configuration: from.get_u16_le(),
+            flags: from.get_u16_le(),
+            payload_crc: from.get_u32_le(),
+        }
+    }
+
+    /// The durable fragment that this entry of a segment means, which begins at number `first`,
+    /// given the fragment's `ordinal`.
+    pub(crate) fn fragment(&self, first: u64, ordinal: u64) -> Fragment {
+        Fragment {
+            number: FragmentNumber::new(first.saturating_add(u64::from(self.number)))
+                .unwrap_or(FragmentNumber::FIRST),
+            ordinal,
+            producer_time: self.producer_time,
+            server_time: self.server_time,
+            duration_us: u64::from(self.duration_us),
+            bytes: self.length,
+            configuration: ConfigurationId(u32::from(self.configuration)),
+            flags: Flags::from_bits(self.flags),
+            state: State::Persisted,
+        }
+    }
+}
+
+/// Where a segment holds a codec configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ConfigurationEntry {
+    pub(crate) id: u32,
+    /// Where its record header begins.
+    pub(crate) offset: u32,
+}
+
+impl ConfigurationEntry {
+    /// Length in bytes.
+    pub(crate) const BYTES: usize = 8;
+}
+
+/// The whole footer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Footer {
+    /// In arrival order.
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) configurations: Vec<ConfigurationEntry>,
+}
+
+impl Footer {
+    /// How long a footer of so many entries is.
+    pub(crate) fn length(fragments: u32, configurations: u32) -> u64 {
+        u64::from(fragments) * Entry::BYTES as u64
+            + u64::from(configurations) * ConfigurationEntry::BYTES as u64
+    }
+
+    /// The footer as stored, and its checksum.
+    pub(crate) fn encode(&self) -> (Vec<u8>, u32) {
+        let mut bytes = Vec::with_capacity(
+            self.entries.len() * Entry::BYTES + self.configurations.len() * ConfigurationEntry::BYTES,
+        );
+        for entry in &self.entries {
+            entry.encode(&mut bytes);
+        }
+        for configuration in &self.configurations {
+            bytes.put_u32_le(configuration.id);
+            bytes.put_u32_le(configuration.offset);
+        }
+        let crc = checksum(&bytes);
+        (bytes, crc)
+    }
+
+    /// Reads a footer with `fragments` fragment entries and the checksum `crc`.
+    pub(crate) fn decode(bytes: &[u8], fragments: u32, crc: u32) -> Result<Self, Malformed> {
+        if checksum(bytes) != crc {
+            return Err(Malformed::Because("has a footer that fails its checksum"));
+        }
+        let (entries, configurations) = bytes
+            .split_at_checked(fragments as usize * Entry::BYTES)
+            .ok_or(Malformed::Because("has a footer that is too short"))?;
+        Ok(Self {
+            entries: entries.chunks_exact(Entry::BYTES).map(Entry::decode).collect(),
+            configurations: configurations
+                .chunks_exact(ConfigurationEntry::BYTES)
+                .map(|mut from| ConfigurationEntry { id: from.get_u32_le(), offset: from.get_u32_le() })
+                .collect(),
+        })
+    }
+}

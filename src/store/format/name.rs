@@ -1,0 +1,65 @@
+//! The names of segment files, which carry the main columns of the index.
+
+use kinora_base::WallTime;
+
+/// Digits of the first number: names sort as numbers do.
+const DIGITS: usize = 20;
+
+/// The name of the open segment that begins at number `first`.
+pub(crate) fn open_name(first: u64) -> String {
+    format!("{first:0DIGITS$}.open")
+}
+
+/// What the name of a file in a stream's folder says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SegmentFileName {
+    /// A segment that is being written, or was when the server stopped.
+    Open {
+        /// The first number it may hold.
+        first: u64,
+    },
+    /// A sealed segment.
+    Sealed {
+        /// The first number it may hold.
+        first: u64,
+        /// Earliest producer start.
+        start: WallTime,
+        /// Latest producer end.
+        end: WallTime,
+        /// Fragments in it.
+        count: u32,
+    },
+}
+
+impl SegmentFileName {
+    /// Reads a file name; none if it names no segment.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let number = |text: &str| {
+            (text.len() == DIGITS && text.bytes().all(|b| b.is_ascii_digit()))
+                .then(|| text.parse::<u64>().ok())
+                .flatten()
+        };
+        if let Some(first) = name.strip_suffix(".open") {
+            return Some(Self::Open { first: number(first)? });
+        }
+        let mut fields = name.strip_suffix(".seg")?.split('_');
+        let parsed = Self::Sealed {
+            first: number(fields.next()?)?,
+            start: WallTime::from_micros(fields.next()?.parse().ok()?),
+            end: WallTime::from_micros(fields.next()?.parse().ok()?),
+            count: fields.next()?.parse().ok()?,
+        };
+        (fields.next().is_none() && parsed.to_string() == name).then_some(parsed)
+    }
+}
+
+impl std::fmt::Display for SegmentFileName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Open { first } => f.write_str(&open_name(*first)),
+            Self::Sealed { first, start, end, count } => {
+                write!(f, "{first:0DIGITS$}_{}_{}_{count}.seg", start.as_micros(), end.as_micros())
+            }
+        }
+    }
+}

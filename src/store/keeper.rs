@@ -1,0 +1,181 @@
+//! The thread behind the committers: it seals full segments and keeps the index, neither of which
+//! any acknowledgement waits for.
+//!
+//! It does not write fragments.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use kinora_base::ErrorKind;
+
+use crate::error::is_full;
+use crate::index::Watermark;
+use crate::segment::{Sealing, seal};
+use crate::statistics::add;
+use crate::store::Streams;
+use crate::sync::lock;
+use crate::volume::Volume;
+use crate::{Error, Stream};
+
+/// How often watermarks are written, and what failed for want of room is tried again. What lies
+/// behind the watermark is read again after a crash.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// Work for the keeper.
+#[derive(Debug)]
+pub(crate) enum Job {
+    /// Seal this segment and add it to the index.
+    Seal(Arc<Stream>, Sealing),
+    /// Add this sealed segment to the index.
+    Index(Arc<Stream>, Sealing),
+    /// Add these codec configurations to the index.
+    Configurations(Arc<Stream>, Vec<(u32, Bytes)>),
+    /// End, after everything sent before.
+    Stop,
+}
+
+/// The keeper.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    volume: Arc<Volume>,
+    streams: Streams,
+    abrupt: Arc<AtomicBool>,
+    /// What failed for want of room.
+    again: Vec<Job>,
+    marked: HashMap<i64, u64>,
+    last: Duration,
+}
+
+impl Keeper {
+    /// A keeper that ends without finishing its work once `abrupt` is set.
+    pub(crate) fn new(volume: Arc<Volume>, streams: Streams, abrupt: Arc<AtomicBool>) -> Self {
+        let last = volume.clock.monotonic();
+        Self { volume, streams, abrupt, again: Vec::new(), marked: HashMap::new(), last }
+    }
+
+    /// The keeper's thread.
+    pub(crate) fn run(mut self, jobs: &Receiver<Job>) {
+        loop {
+            let job = jobs.recv_timeout(INTERVAL);
+            if self.abrupt.load(Ordering::Acquire) {
+                return;
+            }
+            let now = self.volume.clock.monotonic();
+            let due = match job {
+                Err(RecvTimeoutError::Disconnected) | Ok(Job::Stop) => {
+                    self.routine();
+                    return;
+                }
+                Err(RecvTimeoutError::Timeout) => true,
+                Ok(job) => {
+                    self.work(job);
+                    now.saturating_sub(self.last) >= INTERVAL
+                }
+            };
+            if due {
+                self.last = now;
+                self.routine();
+            }
+        }
+    }
+
+    fn work(&mut self, job: Job) {
+        if self.volume.failure().is_some() {
+            // The files say all that the next start needs.
+            return;
+        }
+        match job {
+            Job::Seal(stream, sealing) => self.seal(stream, sealing),
+            Job::Index(stream, sealing) => self.index(stream, sealing),
+            Job::Configurations(stream, known) => {
+                if let Err(error) = self.volume.database.add_configurations(stream.id, &known)
+                    && self.must_repeat(&error)
+                {
+                    self.again.push(Job::Configurations(stream, known));
+                }
+            }
+            Job::Stop => {}
+        }
+    }
+
+    fn seal(&mut self, stream: Arc<Stream>, sealing: Sealing) {
+        let done = {
+            let gone = lock(&stream.folder_gone);
+            if *gone {
+                return;
+            }
+            seal(self.volume.disk.as_ref(), &stream.folder, &sealing)
+        };
+        match done {
+            Ok(()) => {
+                add(&self.volume.counters.sealed_segments, 1);
+                add(&self.volume.counters.written_bytes, sealing.extra_bytes());
+                self.index(stream, sealing);
+            }
+            Err(error) if is_full(&error) => self.again.push(Job::Seal(stream, sealing)),
+            Err(error) => {
+                self.volume.fail("seal", &sealing.path, &error);
+            }
+        }
+    }
+
+    fn index(&mut self, stream: Arc<Stream>, sealing: Sealing) {
+        let added = {
+            let gone = lock(&stream.folder_gone);
+            if *gone {
+                return;
+            }
+            self.volume.database.add_segments(stream.id, std::slice::from_ref(&sealing.sealed.row))
+        };
+        match added {
+            Ok(()) => {
+                sealing.sealed.set_indexed();
+                let mut state = lock(&stream.state);
+                state.longest_producer_us =
+                    state.longest_producer_us.max(sealing.sealed.row.producer.length_us());
+                state.longest_server_us = state.longest_server_us.max(sealing.sealed.row.server.length_us());
+                state.segments.trim();
+            }
+            Err(error) if self.must_repeat(&error) => self.again.push(Job::Index(stream, sealing)),
+            Err(_) => {}
+        }
+    }
+
+    /// Whether a failure of the index is only want of room. Any other is the volume's: SQLite's
+    /// syncs may be repeated as little as ours.
+    fn must_repeat(&self, error: &Error) -> bool {
+        if error.kind == ErrorKind::StorageFull {
+            return true;
+        }
+        let path = self.volume.folder.join(crate::index::Database::NAME);
+        self.volume.fail("write", &path, &std::io::Error::other(error.message.clone()));
+        false
+    }
+
+    fn routine(&mut self) {
+        for job in std::mem::take(&mut self.again) {
+            self.work(job);
+        }
+        if self.volume.failure().is_some() {
+            return;
+        }
+        let streams: Vec<_> = lock(&self.streams).values().cloned().collect();
+        let mut marks = Vec::new();
+        for stream in streams {
+            let state = lock(&stream.state);
+            let Some(open) = state.segments.open.as_ref() else { continue };
+            if self.marked.insert(stream.id, open.durable_to) != Some(open.durable_to) {
+                marks.push(Watermark { stream: stream.id, segment: open.id.0, durable_to: open.durable_to });
+            }
+        }
+        if let Err(error) = self.volume.database.set_watermarks(&marks, self.volume.clock.wall()) {
+            // Without room the watermarks stay as they are: recovery reads a little more.
+            let _ = self.must_repeat(&error);
+            self.marked.clear();
+        }
+    }
+}

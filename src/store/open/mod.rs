@@ -1,0 +1,150 @@
+//! Opening one stream: what its files and the index say, made into what is kept in memory.
+
+mod files;
+mod segments;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use kinora_base::{ErrorKind, FragmentNumber, StreamName, WallTime};
+
+use self::files::{Files, created};
+use crate::configurations::Configurations;
+use crate::duplicates::Newest;
+use crate::format::CleanStream;
+use crate::index::{SegmentRow, StreamRow, Watermark};
+use crate::segment::{Recovered, Sealed};
+use crate::segments::Open;
+use crate::state::{NUMBERS_IN_FLIGHT, State, Sums};
+use crate::volume::Volume;
+use crate::{Damage, Error, Recovery, Stream};
+
+/// What the store knew of a stream before its files were looked at.
+pub(crate) struct Known {
+    pub(crate) row: Option<StreamRow>,
+    /// How an orderly shutdown left it.
+    pub(crate) clean: Option<CleanStream>,
+    pub(crate) watermark: Option<Watermark>,
+}
+
+/// Opens the stream `name`; none if its folder holds nothing, which an interrupted creation leaves.
+pub(crate) fn open_stream(
+    volume: &Arc<Volume>,
+    name: &StreamName,
+    known: Known,
+    report: &mut Recovery,
+) -> Result<Option<Stream>, Error> {
+    let folder = volume.streams().join(name.as_str());
+    let files = Files::list(volume, &folder)?;
+    let Some(created) = created(volume, &folder, &files)? else {
+        let removed = files.remnants.iter().try_for_each(|path| volume.disk.remove_file(path));
+        removed
+            .and_then(|()| volume.disk.remove_folder(&folder))
+            .map_err(|e| Error::io("remove", &folder, &e))?;
+        return Ok(None);
+    };
+    let id = volume.database.add_stream(name, created)?;
+    let watermark = known.watermark.filter(|_| known.row.is_some_and(|row| row.id == id));
+    let mut opening = Opening { volume, name, folder: &folder, id, report };
+    opening.reconcile(&files)?;
+    let mut newest = None;
+    for (position, first) in files.open.iter().enumerate() {
+        let is_newest = position + 1 == files.open.len();
+        let clean = known.clean.as_ref().filter(|clean| clean.open_first == *first);
+        newest = opening.open_segment(*first, is_newest, clean, watermark)?.or(newest);
+    }
+    opening.stream(created, newest, known.clean).map(Some)
+}
+
+struct Opening<'a> {
+    volume: &'a Arc<Volume>,
+    name: &'a StreamName,
+    folder: &'a Path,
+    id: i64,
+    report: &'a mut Recovery,
+}
+
+impl Opening<'_> {
+    /// Reports damage in the file at `path`.
+    fn damage(&mut self, path: &Path, offset: u64, number: Option<u64>, message: String) {
+        let file = path.strip_prefix(&self.volume.folder).unwrap_or(path).to_owned();
+        self.report.damages.push(Damage {
+            stream: Some(self.name.clone()),
+            file,
+            offset,
+            fragment: number.and_then(FragmentNumber::new),
+            message,
+        });
+    }
+
+    /// The stream, given its open segment and how an orderly shutdown left it.
+    fn stream(
+        &mut self,
+        created: WallTime,
+        open: Option<Recovered>,
+        clean: Option<CleanStream>,
+    ) -> Result<Stream, Error> {
+        let database = &self.volume.database;
+        let known = database.newest_configurations(self.id, Configurations::KEPT)?;
+        let after_known = known.last().map_or(1, |(id, _)| id + 1);
+        let mut state = State::new(match &clean {
+            Some(clean) => Configurations::new(known, clean.next_configuration.max(after_known), 0),
+            None => Configurations::new(known, after_known, Configurations::MOST_IN_FLIGHT),
+        });
+        if let Some(row) = database.stream(self.id)? {
+            state.longest_producer_us = row.longest_producer_us;
+            state.longest_server_us = row.longest_server_us;
+            state.last_received = row.totals.map(|totals| totals.server_last);
+            state.sums = row.totals.map(Sums::from).unwrap_or_default();
+        }
+        let has_segments = open.is_some() || state.sums.fragments > 0;
+        if let Some(row) = database.segments_by_number(self.id, 0, u64::MAX, true, 1)?.into_iter().next() {
+            self.resume_sealed(&mut state, row)?;
+        }
+        let appender = open.map(|recovered| {
+            state.next_ordinal = recovered.next_ordinal.max(state.next_ordinal);
+            state.recorded = recovered.appender.spent.max(state.recorded);
+            state.epoch = recovered.appender.epoch.max(state.epoch);
+            state.last_received = recovered.newest().or(state.last_received);
+            let open = Open::new(&recovered.appender, recovered.entries);
+            for (fragment, entry) in open.fragments().zip(&open.entries) {
+                state.sums.add(&fragment);
+                state.newest.push(fragment, entry.payload_crc);
+            }
+            state.segments.open = Some(open);
+            recovered.appender
+        });
+        state.next_number = match &clean {
+            Some(clean) => clean.next_number.max(state.recorded + 1),
+            // Without any record nobody ever had the right to write.
+            None if !has_segments => 1,
+            None => state.recorded + 1 + NUMBERS_IN_FLIGHT,
+        };
+        state.grounded = has_segments && state.recorded + NUMBERS_IN_FLIGHT >= state.next_number;
+        state.epoch = clean.map_or(0, |clean| clean.epoch).max(state.epoch);
+        Ok(Stream::new(self.volume, self.name, created, self.id, (state, appender)))
+    }
+
+    /// Takes over what the newest sealed segment tells.
+    fn resume_sealed(&mut self, state: &mut State, row: SegmentRow) -> Result<(), Error> {
+        state.next_ordinal = row.first_ordinal + u64::from(row.count);
+        state.recorded = row.spent;
+        state.epoch = row.epoch;
+        let path = self.folder.join(row.file_name());
+        match Sealed::load(self.volume.disk.as_ref(), &path) {
+            Ok(sealed) => {
+                let skip = sealed.footer.entries.len().saturating_sub(Newest::COUNT);
+                for (fragment, entry) in sealed.fragments().zip(&sealed.footer.entries).skip(skip) {
+                    state.newest.push(fragment, entry.payload_crc);
+                }
+                state.segments.full.push_back(Arc::new(sealed));
+                Ok(())
+            }
+            Err(error) if error.kind == ErrorKind::Corrupt => {
+                self.damage(&path, 0, None, error.message);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! A stream's segment files and its index rows, brought into agreement.
+//!
+//! The files are the truth; the index follows. Nothing that was durable is changed here.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use kinora_base::ErrorKind;
+
+use super::Opening;
+use super::files::{Files, unknown_version};
+use crate::Error;
+use crate::disk::{DiskFile, read_block_at, sync_failed};
+use crate::format::{CleanStream, Record, SegmentId, open_name};
+use crate::index::Watermark;
+use crate::segment::{Recovered, Sealed, Sealing, Unusable, open_failed, read_record, recover, seal};
+
+impl Opening<'_> {
+    /// Brings the index into agreement with the names of the sealed files.
+    pub(super) fn reconcile(&mut self, files: &Files) -> Result<(), Error> {
+        let database = &self.volume.database;
+        let rows: BTreeSet<u64> = database.segment_firsts(self.id)?.into_iter().collect();
+        let mut added = Vec::new();
+        for (first, name) in &files.sealed {
+            if rows.contains(first) {
+                continue;
+            }
+            let path = self.folder.join(name);
+            match Sealed::load(self.volume.disk.as_ref(), &path) {
+                Ok(sealed) => {
+                    self.keep_configurations(&sealed)?;
+                    added.push(sealed.row);
+                }
+                Err(error) if error.kind == ErrorKind::Corrupt => {
+                    self.damage(&path, 0, None, error.message);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if !added.is_empty() {
+            self.report.indexed_segments += added.len() as u64;
+            database.add_segments(self.id, &added)?;
+        }
+        let present: BTreeSet<u64> = files.sealed.iter().map(|(first, _)| *first).collect();
+        for first in rows.difference(&present) {
+            let row = database.segment_of(self.id, *first)?;
+            database.remove_segment(self.id, *first)?;
+            // A segment that has its open name again was never sealed; any other is lost.
+            if !files.open.contains(first) {
+                let name = row.map(|row| row.file_name()).unwrap_or_default();
+                self.damage(&self.folder.join(name), 0, None, "the file is missing".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies the codec configurations of a segment into the index.
+    fn keep_configurations(&mut self, sealed: &Sealed) -> Result<(), Error> {
+        let places = sealed.footer.configurations.iter().map(|place| (place.id, u64::from(place.offset)));
+        self.copy_configurations(sealed.file.as_ref(), sealed.id, places.collect())
+    }
+
+    fn copy_configurations(
+        &mut self,
+        file: &dyn DiskFile,
+        segment: SegmentId,
+        places: Vec<(u32, u64)>,
+    ) -> Result<(), Error> {
+        let mut known = Vec::new();
+        for (id, offset) in places {
+            let header = read_block_at(file, offset).ok().flatten();
+            let record = header.and_then(|block| Record::decode(&block).ok());
+            let length = record.map_or(0, |(record, _)| record.length);
+            // One that cannot be read is found by verify, and repeated in other segments.
+            if let Ok((_, content)) = read_record(file, segment, offset, length) {
+                known.push((id, content));
+            }
+        }
+        if known.is_empty() { Ok(()) } else { self.volume.database.add_configurations(self.id, &known) }
+    }
+
+    /// Recovers an open segment. The newest goes on, unless it is damaged; any other is sealed.
+    pub(super) fn open_segment(
+        &mut self,
+        first: u64,
+        is_newest: bool,
+        clean: Option<&CleanStream>,
+        watermark: Option<Watermark>,
+    ) -> Result<Option<Recovered>, Error> {
+        let disk = self.volume.disk.as_ref();
+        let path = self.folder.join(open_name(first));
+        let file = disk.open(&path, true).map_err(|error| open_failed(&path, &error))?;
+        let durable_to = |segment: SegmentId| {
+            let marked = watermark.filter(|mark| mark.segment == segment.0).map_or(0, |mark| mark.durable_to);
+            marked.max(clean.map_or(0, |clean| clean.open_end))
+        };
+        let mut recovered = match recover(&path, file, durable_to) {
+            Ok(recovered) => recovered,
+            Err(Unusable::Io(error)) => return Err(Error::io("read", &path, &error)),
+            Err(Unusable::Version(version)) => return Err(unknown_version(&path, version)),
+            Err(Unusable::Header { holds_records: false, .. }) if clean.is_none() => {
+                // Nothing is acknowledged before the header is durable.
+                disk.remove_file(&path).map_err(|error| Error::io("remove", &path, &error))?;
+                return Ok(None);
+            }
+            Err(Unusable::Header { reason, .. }) => {
+                let aside = path.with_extension("damaged");
+                disk.rename(&path, &aside).map_err(|error| Error::io("rename", &path, &error))?;
+                self.damage(&aside, 0, None, format!("the segment header {reason}; the file was set aside"));
+                return Ok(None);
+            }
+        };
+        for flaw in std::mem::take(&mut recovered.flaws) {
+            self.report.damaged_segments.insert(path.clone());
+            self.damage(&path, flaw.offset, flaw.number, flaw.reason);
+        }
+        let damaged = self.report.damaged_segments.contains(&path);
+        let places = recovered.appender.configurations.iter().map(|p| (p.id, u64::from(p.offset)));
+        let (file, id) = (Arc::clone(&recovered.appender.file), recovered.appender.header.id);
+        self.copy_configurations(file.as_ref(), id, places.collect())?;
+        if clean.is_none() && !damaged && recovered.appender.allocated > recovered.appender.end {
+            // Remains of an unfinished write must not lie where later records will.
+            self.report.discarded_bytes += recovered.torn_bytes;
+            let cut = recovered.appender.cut().and_then(|()| file.sync_all().map_err(sync_failed));
+            cut.map_err(|error| Error::io("cut", &path, &error))?;
+        }
+        if is_newest && !damaged {
+            return Ok(Some(recovered));
+        }
+        if recovered.entries.is_empty() {
+            let aside = path.with_extension(if damaged { "damaged" } else { "empty" });
+            let moved = if damaged { disk.rename(&path, &aside) } else { disk.remove_file(&path) };
+            moved.map_err(|error| Error::io("set aside", &path, &error))?;
+        } else {
+            self.seal(&recovered, damaged)?;
+        }
+        Ok(None)
+    }
+
+    fn seal(&mut self, recovered: &Recovered, damaged: bool) -> Result<(), Error> {
+        let sealing = Sealing::new(&recovered.appender, recovered.entries.clone(), damaged);
+        seal(self.volume.disk.as_ref(), self.folder, &sealing)
+            .map_err(|error| Error::io("seal", &sealing.path, &error))?;
+        self.report.indexed_segments += 1;
+        self.volume.database.add_segments(self.id, std::slice::from_ref(&sealing.sealed.row))
+    }
+}

@@ -1,0 +1,16 @@
+//! Segment files: appending to the open one, sealing it, reading sealed ones, and finding out
+//! what a crash left.
+//!
+//! Streams, queues and the index are unknown here.
+
+mod appender;
+mod payload;
+mod recovery;
+mod seal;
+mod sealed;
+
+pub(crate) use appender::{Append, AppendFailed, Appended, Appender, Bounds};
+pub(crate) use payload::{ReadFailed, read_record};
+pub(crate) use recovery::{Recovered, Unusable, recover};
+pub(crate) use seal::{Sealing, seal};
+pub(crate) use sealed::{Segment as Sealed, find_entry, fragments_of, open_failed};

@@ -1,0 +1,113 @@
+//! What all streams of one data directory share: disk, clock, index, health, figures, and the
+//! ways to the threads that work for them.
+//!
+//! It does not know which streams exist.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, OnceLock};
+
+use kinora_base::{Clock, ErrorKind};
+
+use crate::commit::Lane;
+use crate::index::{Cache, Database};
+use crate::keeper::Job;
+use crate::segment::Bounds;
+use crate::statistics::Counters;
+use crate::{Disk, Error, Options};
+
+/// Whether a store still does what it is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Whether fragments can become durable.
+    pub ok: bool,
+    /// Why not.
+    pub reason: Option<String>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Volume {
+    pub(crate) folder: PathBuf,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) options: Options,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) database: Database,
+    pub(crate) cache: Cache,
+    pub(crate) counters: Counters,
+    pub(crate) lanes: Vec<Lane>,
+    pub(crate) keeper: Sender<Job>,
+    failure: OnceLock<Error>,
+}
+
+impl Volume {
+    /// A sound volume.
+    pub(crate) fn new(
+        (folder, disk): (&Path, Arc<dyn Disk>),
+        options: Options,
+        clock: Arc<dyn Clock>,
+        database: Database,
+        keeper: Sender<Job>,
+    ) -> Self {
+        let lanes = (0..options.committers.max(1)).map(|_| Lane::default()).collect();
+        Self {
+            folder: folder.to_owned(),
+            disk,
+            options,
+            clock,
+            database,
+            cache: Cache::default(),
+            counters: Counters::default(),
+            lanes,
+            keeper,
+            failure: OnceLock::new(),
+        }
+    }
+
+    /// The folder that holds one folder per stream.
+    pub(crate) fn streams(&self) -> PathBuf {
+        self.folder.join("streams")
+    }
+
+    /// The folder that holds streams whose deletion is under way.
+    pub(crate) fn deleted(&self) -> PathBuf {
+        self.folder.join("deleted")
+    }
+
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds {
+            segment_bytes: self.options.segment_bytes,
+            preallocate_bytes: self.options.preallocate_bytes,
+        }
+    }
+
+    /// Notes that the volume failed to do `what` with `path`. From here on nothing becomes
+    /// durable: after a failed sync the kernel may drop the very pages it could not write, and a
+    /// second sync would succeed without them. Only the first failure is kept.
+    pub(crate) fn fail(&self, what: &str, path: &Path, error: &io::Error) -> Error {
+        let failure = Error::new(
+            ErrorKind::Unavailable,
+            format!(
+                "the volume failed and takes nothing until it was checked and the server restarted: \
+                 cannot {what} {}: {error}",
+                path.display()
+            ),
+        );
+        let failure = self.failure.get_or_init(|| failure).clone();
+        for lane in &self.lanes {
+            lane.wake();
+        }
+        failure
+    }
+
+    /// The failure, if the volume failed.
+    pub(crate) fn failure(&self) -> Option<&Error> {
+        self.failure.get()
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        let reason = self.failure().map(|error| error.message.clone());
+        Health { ok: reason.is_none(), reason }
+    }
+}
