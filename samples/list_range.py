@@ -4,14 +4,16 @@
     samples/list_range.py --stream cam1 --start 2026-03-01T12:00:00Z --end 2026-03-01T12:05:00Z
     samples/list_range.py --stream cam1 --save folder
 
-Needs nothing but Python 3.9. Fragments that belong together are joined into one MP4 file; where
-the recording has a gap or its codec changes, the next file begins.
+Needs nothing but Python 3.9. Each fragment is saved as a file that plays by itself; range.ffconcat
+beside them plays all in a row, or makes one file of them:
+
+    ffplay folder/range.ffconcat
+    ffmpeg -i folder/range.ffconcat -c copy range.mp4
 """
 
 import argparse
 import json
 import os
-import struct
 import sys
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
@@ -42,40 +44,25 @@ class Server:
                 return
 
 
-def boxes(data):
-    """The top-level boxes of an MP4 file: (type, bytes). ISO/IEC 14496-12, section 4.2."""
-    at = 0
-    while at < len(data):
-        size, kind = struct.unpack_from(">I4s", data, at)
-        if size == 1:
-            (size,) = struct.unpack_from(">Q", data, at + 8)
-        yield kind, data[at : at + (size or len(data) - at)]
-        at += size or len(data)
+class Folder:
+    """Fragments as files, and the list that ffmpeg's concat demuxer plays."""
 
+    def __init__(self, path):
+        self.path = path
+        os.makedirs(path, exist_ok=True)
+        self.list = ["ffconcat version 1.0"]
 
-class Saver:
-    """Writes fragments into as few files as can play them."""
+    def add(self, fragment, form, data):
+        name = f"{fragment['number']:08}.{form}"
+        with open(os.path.join(self.path, name), "wb") as file:
+            file.write(data)
+        self.list += [f"file {name}", f"duration {fragment['duration_ms'] / 1000}"]
 
-    def __init__(self, folder, stream):
-        self.folder, self.stream = folder, stream
-        self.header, self.output, self.files = None, None, []
-        os.makedirs(folder, exist_ok=True)
-
-    def add(self, fragment, data):
-        parts = list(boxes(data))
-        header = b"".join(part for kind, part in parts if kind in (b"ftyp", b"moov"))
-        if self.output is None or fragment["discontinuity"] or header != self.header:
-            self.close()
-            moment = fragment["producer_time"].replace(":", "-")
-            self.files.append(os.path.join(self.folder, f"{self.stream}_{moment}.mp4"))
-            self.output = open(self.files[-1], "wb")
-            self.output.write(header)
-            self.header = header
-        self.output.write(b"".join(part for kind, part in parts if kind not in (b"ftyp", b"moov")))
-
-    def close(self):
-        if self.output:
-            self.output.close()
+    def finish(self):
+        path = os.path.join(self.path, "range.ffconcat")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("\n".join(self.list) + "\n")
+        return path
 
 
 def main():
@@ -85,27 +72,28 @@ def main():
     parser.add_argument("--end", help="default: the last fragment")
     parser.add_argument("--by", choices=["producer", "server"], default="producer", help="which clock the range means")
     parser.add_argument("--save", metavar="FOLDER", help="also save the media there")
+    parser.add_argument("--format", choices=["mp4", "mkv"], default="mp4", help="how to save it")
     parser.add_argument("--page", type=int, default=100, help="fragments asked for at a time")
     parser.add_argument("--server", default=os.environ.get("KINORA_SERVER", "http://127.0.0.1:8080"))
     parser.add_argument("--token", default=os.environ.get("KINORA_TOKEN"))
     arguments = parser.parse_args()
     server = Server(arguments.server, arguments.token)
-    saver = Saver(arguments.save, arguments.stream) if arguments.save else None
+    folder = Folder(arguments.save) if arguments.save else None
     count = 0
     try:
         query = {"start": arguments.start, "end": arguments.end, "by": arguments.by}
         for fragment in server.fragments(arguments.stream, arguments.page, **query):
             print("{number:>8}  {producer_time}  {duration_ms:>6} ms  {bytes:>9} bytes  {state}".format(**fragment))
-            if saver:
-                saver.add(fragment, server.get(f"{arguments.stream}/fragments/{fragment['number']}.mp4"))
+            if folder:
+                path = f"{arguments.stream}/fragments/{fragment['number']}.{arguments.format}"
+                folder.add(fragment, arguments.format, server.get(path))
             count += 1
     except HTTPError as error:
         sys.exit(f"list_range: {error.code}: {error.read().decode()}")
     except URLError as error:
         sys.exit(f"list_range: {arguments.server}: {error.reason}")
-    if saver:
-        saver.close()
-        print(*saver.files, sep="\n")
+    if folder:
+        print(folder.finish())
     print(f"list_range: {count} fragments", file=sys.stderr)
 
 
