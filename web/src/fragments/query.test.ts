@@ -40,6 +40,7 @@ describe("the query", () => {
     toMs: null,
     anchorMs: null,
     fragmentMs: 2_000,
+    limit: PAGE_ROWS,
   };
 
   it("is newest first by the chosen time", () => {

@@ -2,10 +2,12 @@
 import type { Fragment } from "../api/types";
 import type { FragmentsQuery, FragmentsView, StreamState } from "../paths";
 
-/** Rows of one page. */
+/** Rows of one page where they are lines of a table. */
 export const PAGE_ROWS = 50;
-/** Fragments shown before the one being watched. */
-const ROWS_BEFORE = 10;
+/** Rows of one page where they are cards on a phone, with the pager below them all. */
+export const PAGE_ROWS_NARROW = 20;
+/** Of the rows around the picture, this part comes before it. */
+const PART_BEFORE = 0.2;
 
 /** `follow` means newest first while live is played, and else what is around the picture. */
 export function shownView(view: FragmentsView, playsLive: boolean): "newest" | "around" | "range" {
@@ -19,11 +21,13 @@ export interface Choice extends Pick<StreamState, "by" | "fromMs" | "toMs"> {
   readonly anchorMs: number | null;
   /** Mean length of this stream's fragments. */
   readonly fragmentMs: number;
+  /** Rows of one page. */
+  readonly limit: number;
 }
 
 /** The query of the first page; null while there is nothing to ask for yet. */
 export function queryOf(choice: Choice): FragmentsQuery | null {
-  const limit = PAGE_ROWS;
+  const { limit } = choice;
   switch (choice.view) {
     case "newest":
       return { by: choice.by, order: "desc", limit };
@@ -32,7 +36,7 @@ export function queryOf(choice: Choice): FragmentsQuery | null {
     case "around":
       if (choice.anchorMs === null) return null;
       return {
-        startMs: Math.floor(choice.anchorMs - ROWS_BEFORE * choice.fragmentMs),
+        startMs: Math.floor(choice.anchorMs - PART_BEFORE * limit * choice.fragmentMs),
         by: "producer",
         order: "asc",
         limit,

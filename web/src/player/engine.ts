@@ -22,6 +22,11 @@ export interface Engine {
   destroy(): void;
 }
 
+/**
+ * What is loaded ahead of the picture, in seconds. Without this limit hls.js loads up to 60 MB, ten
+ * minutes of a small camera, for somebody who only looks at one moment.
+ */
+const AHEAD_BUFFER_S = 30;
 /** What is kept behind the picture for steps back, in seconds. */
 const BACK_BUFFER_S = 60;
 /** Gentle enough not to be heard, fast enough to be back at the edge a minute after a stall. */
@@ -47,30 +52,23 @@ export async function loadHls(): Promise<HlsClass> {
   return (await import("hls.js")).default;
 }
 
-/** Plays `url` by hls.js, from the moment `seekMs` where one is wished. */
+/** Plays `url` by hls.js, from where its EXT-X-START says or else the live edge. */
 export function openHls(
   HlsClass: HlsClass,
   video: HTMLVideoElement,
   url: string,
-  seekMs: number | null,
   events: EngineEvents,
 ): Engine {
   const hls: Hls = new HlsClass({
+    maxBufferLength: AHEAD_BUFFER_S,
+    maxMaxBufferLength: AHEAD_BUFFER_S,
     backBufferLength: BACK_BUFFER_S,
     lowLatencyMode: true,
     maxLiveSyncPlaybackRate: CATCH_UP_RATE,
   });
   let spans: DatedSpan[] = [];
-  let placed = seekMs === null;
   let recoveries = 0;
 
-  hls.on(HlsClass.Events.LEVEL_LOADED, (_, { details }) => {
-    if (placed || seekMs === null) return;
-    placed = true;
-    // EXT-X-START names the playlist's in point; the wished moment is later by the lead.
-    const position = mediaTimeAt(spansOf(details.fragments), seekMs);
-    if (position !== null) hls.startLoad(position);
-  });
   const remap = (details: { fragments: Parameters<typeof spansOf>[0] }): void => {
     spans = spansOf(details.fragments);
     events.mapped();

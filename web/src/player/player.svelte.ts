@@ -10,7 +10,7 @@ import { hasMediaSource, loadHls, openHls, openNative, type Engine } from "./eng
 import { passes, type Problem } from "./problem";
 import { afterEnd, chooseSource, type Recording, type Source, type Wish } from "./source";
 
-/** First pause before a failed playlist is loaded again; it doubles from there. */
+/** Shortest pause before a failed playlist is loaded again; it doubles from there. */
 const RETRY_MS = 2_000;
 /** One step of the frame buttons where the frame rate is unknown. */
 const DEFAULT_FRAME_S = 1 / 25;
@@ -37,6 +37,7 @@ export class Player {
   #recording: Recording | null = null;
   #generation = 0;
   #failures = 0;
+  #retryDue = false;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #frameTimer = 0;
 
@@ -77,12 +78,19 @@ export class Player {
     };
   };
 
-  /** What is recorded has changed, or is known for the first time. */
+  /**
+   * What is recorded, as the server has just told. An answer also means that it can be reached, so
+   * a playlist that failed is loaded again now if its pause is over: until then the last picture
+   * stays on screen.
+   */
   know(recording: Recording): void {
     const before = this.#recording;
     this.#recording = recording;
     const cameLive = recording.live && before?.live === false && this.wish.kind === "live";
-    if (this.source === null || cameLive) this.#load();
+    if (this.#retryDue && !this.live && this.pictureMs !== null) {
+      this.wish = { kind: "at", ms: this.pictureMs };
+    }
+    if (this.source === null || cameLive || this.#retryDue) this.#load();
   }
 
   /** Shows a moment, or live; inside the loaded playlist by a mere seek. */
@@ -163,18 +171,17 @@ export class Player {
     };
     // Pictures of a stream that is offline wait for the viewer; everything asked for plays.
     const autoplay = this.wish.kind === "at" || recording.live;
+    const url = server.hls(this.stream, source.startMs, source.endMs);
     if (hasMediaSource()) {
-      const url = server.hls(this.stream, source.startMs, source.endMs);
       void loadHls().then(
         (HlsClass) => {
           // Something else may have been wished while the code was on its way.
           if (generation !== this.#generation) return;
-          this.#adopt(openHls(HlsClass, video, url, source.seekMs, events), autoplay);
+          this.#adopt(openHls(HlsClass, video, url, events), autoplay);
         },
         () => this.#onFailed(generation, { kind: "network", text: "The player cannot be loaded." }),
       );
     } else {
-      const url = server.hls(this.stream, source.seekMs, source.endMs);
       this.#adopt(openNative(video, url, events), autoplay);
     }
   }
@@ -190,6 +197,7 @@ export class Player {
   #unload(): void {
     this.#generation += 1;
     clearTimeout(this.#retryTimer);
+    this.#retryDue = false;
     this.#engine?.destroy();
     this.#engine = null;
     this.source = null;
@@ -214,14 +222,12 @@ export class Player {
     this.problem = problem;
     this.waiting = false;
     if (problem.kind === "unauthorized") session.refused();
-    if (!passes(problem)) return;
+    // A stream that has just begun has no live playlist before its first fragment.
+    const begins = problem.kind === "gone" && this.wish.kind === "live";
+    if (!passes(problem) && !begins) return;
     this.#failures += 1;
-    const resumeMs = this.live ? null : this.pictureMs;
     this.#retryTimer = setTimeout(
-      () => {
-        if (resumeMs !== null) this.wish = { kind: "at", ms: resumeMs };
-        this.#load();
-      },
+      () => (this.#retryDue = true),
       nextDelayMs(RETRY_MS, this.#failures),
     );
   }

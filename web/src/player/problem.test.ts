@@ -18,6 +18,12 @@ describe("a failure of hls.js", () => {
     });
   });
 
+  it("passes where only one segment is missing", () => {
+    const response = { code: 404 };
+    const failure = { type: "networkError", details: "fragLoadError", response };
+    expect(problemOf(failure)).toMatchObject({ kind: "network" });
+  });
+
   it("is the browser's lack of a codec, whatever type hls.js gives it", () => {
     for (const details of ["manifestIncompatibleCodecsError", "bufferAddCodecError"]) {
       expect(problemOf({ type: "mediaError", details }).kind).toBe("codec");

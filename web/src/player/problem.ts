@@ -36,6 +36,10 @@ export function problemOf(failure: HlsFailure): Problem {
   if (failure.type === "networkError") {
     const status = failure.response?.code ?? 0;
     if (status === 401) return { kind: "unauthorized", text: "Signed out." };
+    if (failure.details.startsWith("frag")) {
+      // A listed segment that is gone or late; the playlist loaded anew knows better.
+      return { kind: "network", text: "A piece of the recording cannot be loaded." };
+    }
     if (status === 404 || status === 410) {
       return { kind: "gone", text: "Nothing is recorded there." };
     }

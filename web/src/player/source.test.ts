@@ -4,7 +4,6 @@ import {
   chooseSource,
   GROWING_MS,
   LAST_PICTURES_MS,
-  LEAD_MS,
   WINDOW_MS,
   type Recording,
 } from "./source";
@@ -23,15 +22,13 @@ describe("live", () => {
     expect(chooseSource({ kind: "live" }, live)).toEqual({
       startMs: null,
       endMs: null,
-      seekMs: null,
     });
   });
 
   it("is the last pictures when there is none", () => {
     expect(chooseSource({ kind: "live" }, offline)).toEqual({
-      startMs: 6 * HOUR - LAST_PICTURES_MS - LEAD_MS,
+      startMs: 6 * HOUR - LAST_PICTURES_MS,
       endMs: 6 * HOUR,
-      seekMs: 6 * HOUR - LAST_PICTURES_MS,
     });
   });
 
@@ -44,15 +41,14 @@ describe("a moment", () => {
   it("near the live edge grows into live", () => {
     const ms = 6 * HOUR - GROWING_MS + 1;
     expect(chooseSource({ kind: "at", ms }, live)).toEqual({
-      startMs: ms - LEAD_MS,
+      startMs: ms,
       endMs: null,
-      seekMs: ms,
     });
   });
 
   it("far from it is a window of bounded length", () => {
     const source = chooseSource({ kind: "at", ms: HOUR }, live);
-    expect(source).toEqual({ startMs: HOUR - LEAD_MS, endMs: HOUR + WINDOW_MS, seekMs: HOUR });
+    expect(source).toEqual({ startMs: HOUR, endMs: HOUR + WINDOW_MS });
   });
 
   it("never reaches past the end of what an offline stream has", () => {
@@ -61,24 +57,24 @@ describe("a moment", () => {
   });
 
   it("inside a gap is what follows the gap", () => {
-    expect(chooseSource({ kind: "at", ms: 2.5 * HOUR }, live)?.seekMs).toBe(3 * HOUR);
+    expect(chooseSource({ kind: "at", ms: 2.5 * HOUR }, live)?.startMs).toBe(3 * HOUR);
   });
 
   it("after the end is nothing offline, and left to the server while live", () => {
     const wish = { kind: "at", ms: 6 * HOUR + 2_000 } as const;
     expect(chooseSource(wish, offline)).toBeNull();
-    expect(chooseSource(wish, live)).toMatchObject({ seekMs: wish.ms, endMs: null });
+    expect(chooseSource(wish, live)).toMatchObject({ startMs: wish.ms, endMs: null });
   });
 });
 
 describe("after a window", () => {
   it("comes the next one, over the gap", () => {
-    const source = { startMs: HOUR, endMs: 2 * HOUR, seekMs: HOUR };
+    const source = { startMs: HOUR, endMs: 2 * HOUR };
     expect(afterEnd(source, live)).toEqual({ kind: "at", ms: 3 * HOUR });
   });
 
   it("comes live, or nothing more", () => {
-    const source = { startMs: 5 * HOUR, endMs: 6 * HOUR, seekMs: 5 * HOUR };
+    const source = { startMs: 5 * HOUR, endMs: 6 * HOUR };
     expect(afterEnd(source, live)).toEqual({ kind: "live" });
     expect(afterEnd(source, offline)).toBeNull();
     expect(afterEnd({ ...source, endMs: null }, offline)).toBeNull();

@@ -13,11 +13,10 @@ export type Wish = { readonly kind: "live" } | { readonly kind: "at"; readonly m
 
 /** A playlist to load. */
 export interface Source {
-  /** Bounds of the playlist; both null for the live one, only `endMs` null for one that grows. */
+  /** The moment to show first, and the first one listed; null for the live playlist. */
   readonly startMs: number | null;
+  /** Null for a playlist that grows into live. */
   readonly endMs: number | null;
-  /** The moment to show first, where it is not the live edge. */
-  readonly seekMs: number | null;
 }
 
 /** What is known of the recording. */
@@ -32,18 +31,13 @@ export interface Recording {
 export const GROWING_MS = 10 * 60_000;
 /** Length of one window of the archive: at one segment a second still a small playlist. */
 export const WINDOW_MS = 30 * 60_000;
-/**
- * A window starts this much before the wished moment, so that small steps back need no new
- * playlist.
- */
-export const LEAD_MS = 20_000;
 /** What a stream that is not live shows of its end. */
 export const LAST_PICTURES_MS = 10_000;
 
 /** The playlist for a wish; null when nothing is recorded from that moment on. */
 export function chooseSource(wish: Wish, recording: Recording): Source | null {
   if (wish.kind === "live") {
-    if (recording.live) return { startMs: null, endMs: null, seekMs: null };
+    if (recording.live) return { startMs: null, endMs: null };
     return windowAt(recording.endMs - LAST_PICTURES_MS, recording);
   }
   return windowAt(wish.ms, recording);
@@ -51,13 +45,12 @@ export function chooseSource(wish: Wish, recording: Recording): Source | null {
 
 function windowAt(ms: number, recording: Recording): Source | null {
   // The timeline is a few seconds old; what is newer than it is asked of the server as it is.
-  const seekMs = snapForward(recording.runs, ms) ?? (recording.live ? ms : null);
-  if (seekMs === null) return null;
-  const startMs = seekMs - LEAD_MS;
-  if (recording.live && recording.endMs - seekMs < GROWING_MS) {
-    return { startMs, endMs: null, seekMs };
+  const startMs = snapForward(recording.runs, ms) ?? (recording.live ? ms : null);
+  if (startMs === null) return null;
+  if (recording.live && recording.endMs - startMs < GROWING_MS) {
+    return { startMs, endMs: null };
   }
-  return { startMs, endMs: Math.min(seekMs + WINDOW_MS, recording.endMs), seekMs };
+  return { startMs, endMs: Math.min(startMs + WINDOW_MS, recording.endMs) };
 }
 
 /** What to play after the last picture of a finished playlist; null at the recording's end. */
