@@ -1,9 +1,9 @@
 //! When tracks are announced.
 //!
-//! Tracks that are all usable when declared are announced at once. If one waits for a
-//! configuration inside its frames, everything is held back until it has come, so that the first
-//! fragment is not cut in two; but only up to a limit, so that a track that never comes stops
-//! nobody.
+//! Tracks are announced in front of the first sample, for a first key frame may correct what was
+//! declared. If one still waits for a configuration inside its frames, everything is held back
+//! until it has come, so that the first fragment is not cut in two; but only up to a limit, so
+//! that a track that never comes stops nobody.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub const MAX_HELD_EVENTS: usize = 100;
 #[derive(Debug, Default)]
 pub(super) struct Announcement {
     announced: Option<Arc<[Track]>>,
-    /// Whether events are held back until all tracks are usable.
+    /// Whether events are held back until a sample comes and all tracks are usable.
     holding: bool,
     held: VecDeque<Event>,
     held_bytes: usize,
@@ -30,19 +30,14 @@ pub(super) struct Announcement {
 
 impl Announcement {
     /// The set of tracks is another one.
-    pub(super) fn declared(&mut self, tracks: &[Elementary], ready: &mut VecDeque<Event>) {
-        self.holding = tracks.iter().any(|track| track.track().is_none());
-        if !self.holding {
-            self.announce(tracks, ready);
-        }
+    pub(super) fn declared(&mut self) {
+        self.holding = true;
     }
 
     /// One of the tracks has become usable, or has another configuration.
     pub(super) fn changed(&mut self, tracks: &[Elementary], ready: &mut VecDeque<Event>) {
         if !self.holding {
             self.announce(tracks, ready);
-        } else if tracks.iter().all(|track| track.track().is_some()) {
-            self.release(tracks, ready);
         }
     }
 
@@ -52,11 +47,13 @@ impl Announcement {
             ready.push_back(event);
             return;
         }
+        let mut over = false;
         if let Event::Sample(sample) = &event {
             self.held_bytes += sample.data.len();
+            over = tracks.iter().all(|track| track.track().is_some());
         }
         self.held.push_back(event);
-        if self.held_bytes > MAX_HELD_BYTES || self.held.len() > MAX_HELD_EVENTS {
+        if over || self.held_bytes > MAX_HELD_BYTES || self.held.len() > MAX_HELD_EVENTS {
             self.release(tracks, ready);
         }
     }

@@ -211,14 +211,15 @@ impl Demuxer {
     /// Takes a set of declared tracks. A track that is declared as before goes on as it was: live
     /// producers repeat their headers before each fragment.
     fn declare(&mut self, declared: Vec<DeclaredTrack>) -> Result<(), Error> {
+        let goes_on = |track: &DeclaredTrack| self.elementaries.iter().any(|old| same(old, track));
+        if declared.len() == self.elementaries.len() && declared.iter().all(goes_on) {
+            return Ok(());
+        }
         self.announcement.release(&self.elementaries, &mut self.ready);
         let mut before = std::mem::take(&mut self.elementaries);
         let mut fault = None;
         for track in declared {
-            let same = |old: &Elementary| {
-                old.declared().track == track.track && old.declared().convention == track.convention
-            };
-            if let Some(at) = before.iter().position(same) {
+            if let Some(at) = before.iter().position(|old| same(old, &track)) {
                 self.elementaries.push(before.swap_remove(at));
                 continue;
             }
@@ -234,7 +235,7 @@ impl Demuxer {
         match fault {
             Some(error) => Err(error),
             None => {
-                self.announcement.declared(&self.elementaries, &mut self.ready);
+                self.announcement.declared();
                 Ok(())
             }
         }
@@ -257,6 +258,11 @@ impl Demuxer {
         }
         Ok(())
     }
+}
+
+/// Whether the track under way is declared once more, unchanged.
+fn same(old: &Elementary, again: &DeclaredTrack) -> bool {
+    old.declared().track == again.track && old.declared().convention == again.convention
 }
 
 #[cfg(test)]
