@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use crate::container::{self, Boundary, DeclaredTrack, ProducerTime};
 use crate::elementary::{Dropped, Elementary};
-use crate::{Error, Fault, Sample, Tag, Track, mkv};
+use crate::{Error, Fault, Sample, Tag, Track, fmp4, mkv};
 
 use announcement::Announcement;
 use sniff::Sniffer;
@@ -54,7 +54,7 @@ pub enum Container {
 enum Inner {
     Unknown(Sniffer),
     Matroska(Box<mkv::Demuxer>),
-    Mp4,
+    Mp4(Box<fmp4::Demuxer>),
 }
 
 /// Push demuxer: [`push`](Self::push) bytes in chunks of any size, then call
@@ -100,7 +100,7 @@ impl Demuxer {
         match self.inner {
             Inner::Unknown(_) => None,
             Inner::Matroska(_) => Some(Container::Matroska),
-            Inner::Mp4 => Some(Container::Mp4),
+            Inner::Mp4(_) => Some(Container::Mp4),
         }
     }
 
@@ -119,7 +119,7 @@ impl Demuxer {
         }
         match &mut self.inner {
             Inner::Matroska(inner) => inner.push(chunk),
-            Inner::Mp4 => {}
+            Inner::Mp4(inner) => inner.push(chunk),
             Inner::Unknown(sniffer) => {
                 sniffer.push(chunk);
                 self.settle();
@@ -136,7 +136,8 @@ impl Demuxer {
         }
         match &mut self.inner {
             Inner::Matroska(inner) => inner.finish(),
-            Inner::Mp4 | Inner::Unknown(_) => {}
+            Inner::Mp4(inner) => inner.finish(),
+            Inner::Unknown(_) => {}
         }
     }
 
@@ -149,7 +150,7 @@ impl Demuxer {
                 let chunks = sniffer.take();
                 self.inner = match container {
                     Container::Matroska => Inner::Matroska(Box::default()),
-                    Container::Mp4 => Inner::Mp4,
+                    Container::Mp4 => Inner::Mp4(Box::default()),
                 };
                 chunks.into_iter().for_each(|chunk| self.push(chunk));
             }
@@ -173,7 +174,7 @@ impl Demuxer {
             let step = match &mut self.inner {
                 Inner::Unknown(_) => Ok(None),
                 Inner::Matroska(inner) => inner.next(),
-                Inner::Mp4 => Err(Error::new(Fault::Unsupported, 0, "MP4 cannot be read yet")),
+                Inner::Mp4(inner) => inner.next(),
             };
             let stepped = match step {
                 Ok(Some(event)) => self.step(event),
