@@ -227,7 +227,7 @@ fn audio_in_matroska_agrees_with_ffprobe() {
         ("opus-stereo", "-c:a libopus -ac 2", Codec::Opus, Some("Opus")),
         ("opus51", "-c:a libopus -ac 6", Codec::Opus, Some("Opus")),
         ("mp3", "-c:a libmp3lame -ac 2", Codec::Mp3, Some("mp4a.6B")),
-        ("mp3-22k", "-c:a libmp3lame -ar 22050 -ac 1", Codec::Mp3, Some("mp4a.6B")),
+        ("mp3-22k", "-c:a libmp3lame -ar 22050 -ac 1", Codec::Mp3, Some("mp4a.69")),
         ("alaw", "-c:a pcm_alaw -ar 8000", Codec::PcmAlaw, None),
         ("mulaw", "-c:a pcm_mulaw -ar 8000", Codec::PcmMulaw, None),
         ("s16", "-c:a pcm_s16le", Codec::PcmSigned, None),

@@ -12,7 +12,7 @@ mod h264;
 mod h265;
 mod mp3;
 mod nal;
-pub mod opus;
+mod opus;
 mod parameter_sets;
 mod pcm;
 mod reader;
@@ -38,7 +38,7 @@ pub fn rfc6381(track: &Track) -> Option<String> {
         Codec::Vp9 => vp9::rfc6381(record),
         Codec::Aac => aac::rfc6381(record),
         Codec::Opus => Some("Opus".into()),
-        Codec::Mp3 => Some("mp4a.6B".into()),
+        Codec::Mp3 => Some(mp3::rfc6381(track.shape).into()),
         Codec::Vp8
         | Codec::PcmAlaw
         | Codec::PcmMulaw

@@ -35,6 +35,14 @@ fn configured((sample_rate, channels): (u32, u16)) -> Configured {
     Configured::plain(Bytes::new(), Shape::Audio { sample_rate, channels, bits_per_sample: 0 })
 }
 
+/// `mp4a.` and the object type: MPEG-2 has the sample rates below those of MPEG-1.
+pub(super) const fn rfc6381(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Audio { sample_rate: ..32_000, .. } => "mp4a.69",
+        _ => "mp4a.6B",
+    }
+}
+
 /// Sample rate and channels.
 fn read_header(frame: &[u8]) -> Result<(u32, u16), Invalid> {
     let [sync, version_layer, rate, mode, ..] = *frame else {

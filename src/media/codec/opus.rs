@@ -62,21 +62,6 @@ pub(crate) fn configure(given: &Bytes, shape: Shape) -> Result<Configured, Inval
     Ok(Configured::plain(head, shape))
 }
 
-/// The payload of the `dOps` box for an identification header; none if that is damaged.
-#[must_use]
-pub fn dops(head: &[u8]) -> Option<Bytes> {
-    let header = read_head(head).ok()?;
-    let mut out = BytesMut::with_capacity(11 + header.table.len());
-    out.put_u8(0);
-    out.put_u8(header.channels);
-    out.put_u16(header.pre_skip);
-    out.put_u32(header.input_rate);
-    out.put_u16(header.gain);
-    out.put_u8(header.family);
-    out.put_slice(header.table);
-    Some(out.freeze())
-}
-
 fn write_head(header: &Header<'_>) -> Bytes {
     let mut out = BytesMut::with_capacity(19 + header.table.len());
     out.put_slice(MAGIC);

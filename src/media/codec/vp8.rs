@@ -32,7 +32,7 @@ impl Frames {
                 self.size = size;
                 fresh = Some(configured(size));
             }
-            None if self.size == (0, 0) => return Err(Rejected::NoConfiguration),
+            None if self.size.0 == 0 || self.size.1 == 0 => return Err(Rejected::NoConfiguration),
             _ => {}
         }
         Ok(Unit { data: frame.clone(), sync: key_size.is_some(), configured: fresh })
@@ -107,9 +107,12 @@ mod tests {
 
     #[test]
     fn waits_for_a_key_frame_when_the_size_is_unknown() {
-        let (mut frames, configured) = Frames::new(Shape::Video { width: 0, height: 0 });
-        assert!(configured.is_none());
-        assert!(matches!(frames.read(&Bytes::from_static(&[0x11, 0, 0])), Err(Rejected::NoConfiguration)));
-        assert!(frames.read(&Bytes::from_static(&KEY)).unwrap().sync);
+        for (width, height) in [(0, 0), (320, 0), (0, 240)] {
+            let (mut frames, configured) = Frames::new(Shape::Video { width, height });
+            assert!(configured.is_none());
+            let inter = Bytes::from_static(&[0x11, 0, 0]);
+            assert!(matches!(frames.read(&inter), Err(Rejected::NoConfiguration)));
+            assert!(frames.read(&Bytes::from_static(&KEY)).unwrap().sync);
+        }
     }
 }
