@@ -119,6 +119,21 @@ fn assert_agrees_with_ffprobe(path: &Path, output: &Output) {
     assert_eq!(output.tracks.len(), 1, "{}: announced once", path.display());
 }
 
+/// Checks the same packets in fragments and in one piece of MP4, which must give the same track.
+fn check_in_mp4(mkv: &Path, track: &Track) {
+    let name = mkv.file_stem().unwrap().to_string_lossy().into_owned();
+    for (layout, movie_flags) in
+        [("frag", "frag_keyframe+empty_moov+default_base_moof"), ("fast", "faststart")]
+    {
+        let options = ["-movflags", movie_flags, "-strict", "experimental"];
+        let path = copied(&format!("{name}-{layout}.mp4"), mkv, &options);
+        let (again, _) = check(&path);
+        assert_eq!(again.codec, track.codec, "{}", path.display());
+        assert_eq!(again.shape, track.shape, "{}", path.display());
+        assert_eq!(again.configuration, track.configuration, "{}", path.display());
+    }
+}
+
 /// Checks a clip and gives its first track with its codec string.
 fn check(path: &Path) -> (Track, Option<String>) {
     let output = demux_file(path);
@@ -153,6 +168,7 @@ fn h264_in_matroska_agrees_with_ffprobe() {
         let source = if source.is_empty() { PICTURE } else { source };
         let path = picture(&format!("codec-h264-{name}.mkv"), source, &format!("{x264} {options}"));
         let (track, text) = check(&path);
+        check_in_mp4(&path, &track);
         assert_eq!(track.codec, Codec::H264, "{name}");
         assert_eq!(text.as_deref(), Some(string), "{name}");
     }
@@ -176,6 +192,7 @@ fn h265_in_matroska_agrees_with_ffprobe() {
     ] {
         let path = picture(&format!("codec-h265-{name}.mkv"), source, &format!("{x265}{options}"));
         let (track, text) = check(&path);
+        check_in_mp4(&path, &track);
         assert_eq!(track.codec, Codec::H265, "{name}");
         assert_eq!(text.as_deref(), Some(string), "{name}");
         let rate = codec::nominal_frame_rate(&track).map(|(n, d)| f64::from(n) / f64::from(d));
@@ -212,6 +229,9 @@ fn other_video_in_matroska_agrees_with_ffprobe() {
     ] {
         let path = picture(&format!("codec-{name}.mkv"), small, options);
         let (track, text) = check(&path);
+        if track.codec != Codec::Vp8 {
+            check_in_mp4(&path, &track);
+        }
         assert_eq!(track.codec, codec, "{name}");
         assert_eq!(text.as_deref(), string, "{name}");
     }
@@ -237,6 +257,9 @@ fn audio_in_matroska_agrees_with_ffprobe() {
         let path = picture(&format!("codec-{name}.mka"), TONE, options);
         let path = copied(&format!("codec-{name}.mkv"), &path, &[]);
         let (track, text) = check(&path);
+        if matches!(codec, Codec::Aac | Codec::Opus | Codec::Mp3) {
+            check_in_mp4(&path, &track);
+        }
         assert_eq!(track.codec, codec, "{name}");
         assert_eq!(text.as_deref(), string, "{name}");
     }
