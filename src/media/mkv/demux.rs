@@ -95,7 +95,7 @@ impl Demuxer {
     ///
     /// # Errors
     /// The first fault in the input; the same again on every later call.
-    #[allow(clippy::should_implement_trait)]
+    #[expect(clippy::should_implement_trait, reason = "an iterator ends; this goes on after a push")]
     pub fn next(&mut self) -> Result<Option<Event>, Error> {
         if let Some(event) = self.ready.pop_front() {
             return Ok(Some(event));

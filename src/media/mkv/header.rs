@@ -14,8 +14,8 @@ const APPLICATION: &str = "kinora";
 /// How long a decoder of Opus must run before its sound is right (RFC 7845 §4.6).
 const OPUS_PRE_ROLL_NS: u64 = 80_000_000;
 
-/// The bytes before the first Cluster, for Segment ticks of `scale_ns`.
-pub(super) fn write(tracks: &[Track], scale_ns: u64) -> Vec<u8> {
+/// The bytes before the first Cluster, for Segment ticks of `scale_ns`; `duration` is in these.
+pub(super) fn write(tracks: &[Track], scale_ns: u64, duration: Option<f64>) -> Vec<u8> {
     let mut ebml = Writer::default();
     ebml.uint(Id::EBML_VERSION, 1);
     ebml.uint(Id::EBML_READ_VERSION, 1);
@@ -28,6 +28,9 @@ pub(super) fn write(tracks: &[Track], scale_ns: u64) -> Vec<u8> {
 
     let mut info = Writer::default();
     info.uint(Id::TIMESTAMP_SCALE, scale_ns);
+    if let Some(duration) = duration {
+        info.float(Id::DURATION, duration);
+    }
     info.text(Id::MUXING_APP, APPLICATION);
     info.text(Id::WRITING_APP, APPLICATION);
 

@@ -47,6 +47,7 @@ ids! {
     TAGS = 0x1254_C367 "Tags",
 
     TIMESTAMP_SCALE = 0x2A_D7B1 "TimestampScale",
+    DURATION = 0x4489 "Duration",
     MUXING_APP = 0x4D80 "MuxingApp",
     WRITING_APP = 0x5741 "WritingApp",
 

@@ -25,6 +25,8 @@ pub mod limit;
 mod made_test;
 mod mux;
 mod place;
+#[cfg(test)]
+mod real_test;
 mod tags;
 mod timing;
 mod tracks;

@@ -33,6 +33,7 @@ pub struct Muxer {
     tracks: Vec<Track>,
     scale_ns: u64,
     shift_ns: i128,
+    duration_ns: Option<i128>,
 }
 
 /// A sample on its way into a Cluster.
@@ -60,7 +61,7 @@ impl Muxer {
                 && header::default_duration_ns(track).is_some_and(|duration_ns| duration_ns < FINE_BELOW_NS)
         };
         let scale_ns = if tracks.iter().any(is_fast) { FINE_SCALE_NS } else { USUAL_SCALE_NS };
-        Self { tracks: tracks.to_vec(), scale_ns, shift_ns: 0 }
+        Self { tracks: tracks.to_vec(), scale_ns, shift_ns: 0, duration_ns: None }
     }
 
     /// The same muxer, adding `by` to all times: to begin at zero, or to write times of day.
@@ -71,10 +72,18 @@ impl Muxer {
         self
     }
 
+    /// The same muxer for a file whose whole duration is known, so that its header can tell.
+    #[must_use]
+    pub fn lasting(mut self, duration: MediaTime) -> Self {
+        self.duration_ns = Some(nanoseconds(duration.ticks, duration.timescale.get()));
+        self
+    }
+
     /// Everything before the first Cluster.
     #[must_use]
     pub fn header(&self) -> Bytes {
-        header::write(&self.tracks, self.scale_ns).into()
+        let duration = self.duration_ns.map(|duration_ns| duration_ns as f64 / self.scale_ns as f64);
+        header::write(&self.tracks, self.scale_ns, duration).into()
     }
 
     /// `samples` as one Cluster of known size, interleaved by decoding time, or as several where
@@ -270,3 +279,7 @@ impl Planned<'_> {
 fn element_length(id: Id, size: usize) -> usize {
     id_length(id) + vint_length(size as u64) + size
 }
+
+#[cfg(test)]
+#[path = "mux_test.rs"]
+mod tests;
