@@ -1,2 +1,7 @@
-//! The `kinora` command.
-fn main() {}
+//! The `kinora` command; everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kinora::cli::main()
+}

@@ -171,3 +171,7 @@ fn entries(fragments: Vec<Fragment>) -> Vec<Entry> {
     }
     entries
 }
+
+#[cfg(test)]
+#[path = "window_test.rs"]
+mod tests;

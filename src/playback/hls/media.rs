@@ -87,3 +87,7 @@ fn target_duration_s(window: &Window) -> u64 {
 fn seconds(us: u64) -> String {
     format!("{}.{:06}", us / 1_000_000, us % 1_000_000)
 }
+
+#[cfg(test)]
+#[path = "media_test.rs"]
+mod tests;

@@ -105,3 +105,82 @@ fn uri(rendition: &str, query: &str) -> String {
         format!("{rendition}/index.m3u8?{query}")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use kinora_media::{Codec, Track};
+
+    use super::*;
+
+    fn track(codec: Codec, shape: Shape, name: &str) -> Track {
+        Track {
+            number: 1,
+            codec,
+            timescale: 1000,
+            configuration: Bytes::new(),
+            shape,
+            reorder_depth: 0,
+            default_duration_ticks: 0,
+            language: "deu".into(),
+            name: name.into(),
+        }
+    }
+
+    fn video(codec_string: &str, width: u32) -> Rendition {
+        let shape = Shape::Video { width, height: 720 };
+        Rendition {
+            id: "video".into(),
+            track: track(Codec::H264, shape, ""),
+            codec_string: codec_string.into(),
+        }
+    }
+
+    fn audio(id: &str, name: &str) -> Rendition {
+        let shape = Shape::Audio { sample_rate: 48_000, channels: 2, bits_per_sample: 0 };
+        Rendition { id: id.into(), track: track(Codec::Aac, shape, name), codec_string: "mp4a.40.2".into() }
+    }
+
+    fn playlist(presentations: &[Presentation], query: &str) -> String {
+        let input = MultivariantInput {
+            presentations,
+            frame_rate: Some(29.97),
+            bandwidth: (2_500_000, 2_000_000),
+            query,
+        };
+        multivariant_playlist(&input)
+    }
+
+    #[test]
+    fn video_with_an_audio_group() {
+        let renditions =
+            vec![video("avc1.64001f", 1280), audio("audio", "Main \"mic\""), audio("audio2", "")];
+        let text = playlist(&[Presentation { renditions, left_out: Vec::new() }], "start=1&end=2");
+        let expected = "\
+#EXTM3U
+#EXT-X-VERSION:7
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"Main mic\",LANGUAGE=\"deu\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\",URI=\"audio/index.m3u8?start=1&end=2\"
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"audio2\",LANGUAGE=\"deu\",DEFAULT=NO,AUTOSELECT=YES,CHANNELS=\"2\",URI=\"audio2/index.m3u8?start=1&end=2\"
+#EXT-X-STREAM-INF:BANDWIDTH=2500000,AVERAGE-BANDWIDTH=2000000,CODECS=\"avc1.64001f,mp4a.40.2\",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"audio\"
+video/index.m3u8?start=1&end=2
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_change_of_configuration_names_every_codec_and_the_newest_picture() {
+        let older = Presentation { renditions: vec![video("avc1.42c01e", 640)], left_out: Vec::new() };
+        let newer = Presentation { renditions: vec![video("avc1.64001f", 1280)], left_out: Vec::new() };
+        let text = playlist(&[older, newer], "");
+        assert!(text.contains("CODECS=\"avc1.42c01e,avc1.64001f\",RESOLUTION=1280x720"), "{text}");
+        assert!(text.ends_with("\nvideo/index.m3u8\n"), "{text}");
+    }
+
+    #[test]
+    fn audio_alone_is_a_variant() {
+        let text =
+            playlist(&[Presentation { renditions: vec![audio("audio", "")], left_out: Vec::new() }], "");
+        assert!(!text.contains("EXT-X-MEDIA") && !text.contains("AUDIO="), "{text}");
+        assert!(text.contains("CODECS=\"mp4a.40.2\"\naudio/index.m3u8\n"), "{text}");
+    }
+}

@@ -1,0 +1,68 @@
+//! Which fragments a window keeps.
+
+use kinora_base::FragmentNumber;
+use kinora_store::{ConfigurationId, State};
+
+use super::*;
+
+const T0: WallTime = WallTime::from_millis(1_800_000_000_000);
+
+fn fragment(number: u64, start_s: i64, duration_s: u64) -> Fragment {
+    Fragment {
+        number: FragmentNumber::new(number).unwrap(),
+        ordinal: number,
+        producer_time: T0.offset_micros(start_s * 1_000_000),
+        server_time: T0,
+        duration_us: duration_s * 1_000_000,
+        bytes: 250_000,
+        configuration: ConfigurationId(1),
+        flags: Flags::KEY_FRAME_START,
+        state: State::Persisted,
+    }
+}
+
+fn numbers(fragments: &[Fragment]) -> Vec<u64> {
+    fragments.iter().map(|f| f.number.get()).collect()
+}
+
+#[test]
+fn live_shows_half_a_minute_or_six_fragments() {
+    let seconds: Vec<Fragment> = (1..=100).map(|n| fragment(n, n as i64, 1)).collect();
+    assert_eq!(numbers(&live(seconds)), (71..=100).collect::<Vec<_>>());
+    let long: Vec<Fragment> = (1..=10).map(|n| fragment(n, 20 * n as i64, 20)).collect();
+    assert_eq!(numbers(&live(long)), (5..=10).collect::<Vec<_>>());
+    assert_eq!(numbers(&live(vec![fragment(1, 0, 1)])), [1]);
+}
+
+#[test]
+fn what_was_sent_again_replaces_what_was_cut_short() {
+    let cut = fragment(2, 2, 1);
+    let again = fragment(3, 2, 2);
+    let kept = without_overlaps(vec![fragment(1, 0, 2), cut, again, fragment(4, 4, 2)]);
+    assert_eq!(numbers(&kept), [1, 3, 4]);
+}
+
+#[test]
+fn media_that_shows_the_same_time_twice_is_played_once() {
+    let late = fragment(9, 3, 2);
+    let kept = without_overlaps(vec![fragment(1, 0, 2), fragment(2, 2, 2), late, fragment(3, 4, 2)]);
+    assert_eq!(numbers(&kept), [1, 2, 3]);
+}
+
+#[test]
+fn the_timeline_breaks_where_numbers_configurations_or_the_producer_say_so() {
+    let mut all: Vec<Fragment> = [1, 2, 4, 5, 6].map(|n| fragment(n, 2 * n as i64, 2)).into();
+    all[3].configuration = ConfigurationId(2);
+    all[4].configuration = ConfigurationId(2);
+    all[4].flags = Flags::KEY_FRAME_START.with(Flags::DISCONTINUITY);
+    let breaks: Vec<bool> = entries(all).iter().map(|e| e.discontinuity).collect();
+    assert_eq!(breaks, [true, false, true, true, true]);
+}
+
+#[test]
+fn bandwidth_is_the_peak_and_the_mean() {
+    let mut fragments = vec![fragment(1, 0, 1), fragment(2, 1, 1)];
+    fragments[1].bytes = 750_000;
+    let window = Window { span: Span::Live, entries: entries(fragments) };
+    assert_eq!(window.bandwidth(), (6_000_000, 4_000_000));
+}
