@@ -126,7 +126,10 @@ impl Demuxer {
     ///
     /// # Errors
     /// The first fault in the input; the same again on every later call.
-    #[allow(clippy::should_implement_trait)]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an iterator cannot be pushed to, and its end is final"
+    )]
     pub fn next(&mut self) -> Result<Option<Event>, Error> {
         if let Some(error) = &self.failed {
             return Err(error.clone());

@@ -1,3 +1,5 @@
+//! Init segments against an independent reader and committed bytes.
+
 //! Init segments against golden bytes and against an independent reader.
 
 use super::super::golden::assert_golden;

@@ -19,12 +19,16 @@ mod demux;
 mod fragment;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod hostile_test;
 mod init;
 mod movie;
 mod mux;
 mod planned;
 mod producer_time;
 mod progressive;
+#[cfg(test)]
+mod round_trip_test;
 mod sample_entry;
 mod table;
 mod window;

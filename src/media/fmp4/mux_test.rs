@@ -1,3 +1,5 @@
+//! Fragment heads against an independent reader and committed bytes.
+
 //! Fragment heads against golden bytes and against an independent reader.
 
 use super::super::golden::assert_golden;
