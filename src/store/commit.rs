@@ -3,100 +3,36 @@
 //!
 //! Sealing and the index are left to the keeper, so that they delay nobody's acknowledgement.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
 
 use bytes::Bytes;
 use kinora_base::ErrorKind;
 
 use crate::format::{SegmentHeader, SegmentId};
 use crate::keeper::Job;
+use crate::lane::Lane;
 use crate::segment::{Append, AppendFailed, Appended, Appender, Sealing};
 use crate::segments::Open;
-use crate::state::{NUMBERS_IN_FLIGHT, State};
+use crate::state::NUMBERS_IN_FLIGHT;
 use crate::statistics::{add, subtract};
 use crate::sync::lock;
 use crate::volume::Volume;
 use crate::{Error, State as FragmentState, Stream};
 
-/// How a committer shall end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stop {
-    /// After everything that is queued.
-    Drained,
-    /// At once, as in a crash.
-    Abruptly,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    streams: Vec<Arc<Stream>>,
-    woken: bool,
-    stop: Option<Stop>,
-}
-
-/// The streams that wait for one committer.
-#[derive(Debug, Default)]
-pub(crate) struct Lane {
-    queue: Mutex<Queue>,
-    wake: Condvar,
-}
-
-impl Lane {
-    fn push(&self, stream: Arc<Stream>) {
-        lock(&self.queue).streams.push(stream);
-        self.wake.notify_one();
-    }
-
-    /// Makes the committer look around.
-    pub(crate) fn wake(&self) {
-        lock(&self.queue).woken = true;
-        self.wake.notify_one();
-    }
-
-    /// Makes the committer end.
-    pub(crate) fn stop(&self, stop: Stop) {
-        lock(&self.queue).stop = Some(stop);
-        self.wake.notify_one();
-    }
-
-    /// Waits for streams with something to write; none when it is time to end.
-    fn next(&self) -> Option<Vec<Arc<Stream>>> {
-        let mut queue = lock(&self.queue);
-        loop {
-            let woken = std::mem::take(&mut queue.woken);
-            match queue.stop {
-                Some(Stop::Abruptly) => return None,
-                Some(Stop::Drained) if queue.streams.is_empty() => return None,
-                _ if !queue.streams.is_empty() || woken => return Some(std::mem::take(&mut queue.streams)),
-                _ => queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner),
-            }
-        }
-    }
-}
-
-/// Tells the stream's committer that there is something to write.
-pub(crate) fn enqueue(stream: &Arc<Stream>, state: &mut State) {
-    if std::mem::replace(&mut state.queued, true) {
-        return;
-    }
-    let lanes = &stream.volume.lanes;
-    let lane = usize::try_from(stream.id).unwrap_or(0) % lanes.len().max(1);
-    if let Some(lane) = lanes.get(lane) {
-        lane.push(Arc::clone(stream));
-    }
-}
-
 /// The committer's thread.
-pub(crate) fn run(volume: &Volume, lane: &Lane) {
+pub(crate) fn run(volume: &Volume, lane: &Lane<Arc<Stream>>, keeper: &Sender<Job>) {
     while let Some(streams) = lane.next() {
         // A new segment costs two more syncs: those who do not need one shall not wait for it.
         let (going_on, beginning): (Vec<_>, Vec<_>) =
             streams.into_iter().partition(|stream| !needs_segment(stream, volume));
         for group in [going_on, beginning] {
-            let written: Vec<_> =
-                group.iter().filter_map(|stream| write(stream, volume).map(|done| (stream, done))).collect();
+            let written: Vec<_> = group
+                .iter()
+                .filter_map(|stream| write(stream, volume, keeper).map(|done| (stream, done)))
+                .collect();
             for (stream, appended) in written {
-                sync(stream, volume, &appended);
+                sync(stream, volume, &appended, keeper);
             }
         }
     }
@@ -121,7 +57,8 @@ struct Batch {
 
 /// Takes what is queued of a stream, as much as the open segment may get; seals the segment if
 /// it is full.
-fn take(stream: &Arc<Stream>, volume: &Volume, slot: &mut Option<Appender>) -> Option<Batch> {
+fn take(stream: &Arc<Stream>, slot: &mut Option<Appender>, keeper: &Sender<Job>) -> Option<Batch> {
+    let volume = &stream.volume;
     let bounds = volume.bounds();
     let mut state = lock(&stream.state);
     state.queued = false;
@@ -135,7 +72,7 @@ fn take(stream: &Arc<Stream>, volume: &Volume, slot: &mut Option<Appender>) -> O
         state.segments.rotate(Arc::clone(&sealing.sealed));
         subtract(&volume.counters.open_segments, 1);
         // The keeper is gone only after all committers.
-        let _ = volume.keeper.send(Job::Seal(Arc::clone(stream), sealing));
+        let _ = keeper.send(Job::Seal(Arc::clone(stream), sealing));
     }
     let at = slot.as_ref().map_or((SegmentHeader::BYTES_U64, 0), |open| (open.end, open.fragments));
     let coming = state.pending.iter().map(|p| u64::from(p.fragment.bytes) + p.configuration.len() as u64);
@@ -150,21 +87,21 @@ fn take(stream: &Arc<Stream>, volume: &Volume, slot: &mut Option<Appender>) -> O
         fragments,
     };
     if count < state.pending.len() {
-        enqueue(stream, &mut state);
+        stream.enqueue(&mut state);
     }
     let empty = batch.configurations.is_empty() && batch.fragments.is_empty() && batch.mark.is_none();
     (!empty).then_some(batch)
 }
 
 /// Writes what is queued of a stream; nothing is durable yet.
-fn write(stream: &Arc<Stream>, volume: &Volume) -> Option<Appended> {
+fn write(stream: &Arc<Stream>, volume: &Volume, keeper: &Sender<Job>) -> Option<Appended> {
     if let Some(failure) = volume.failure() {
         lock(&stream.state).queued = false;
         stream.give_up(failure);
         return None;
     }
     let mut slot = lock(&stream.appender);
-    let batch = take(stream, volume, &mut slot)?;
+    let batch = take(stream, &mut slot, keeper)?;
     let appender = match slot.as_mut() {
         Some(appender) => appender,
         None => slot.insert(begin_segment(stream, volume, &batch)?),
@@ -225,7 +162,7 @@ fn begin_segment(stream: &Stream, volume: &Volume, batch: &Batch) -> Option<Appe
 }
 
 /// Makes durable what was written, and tells those who wait for it.
-fn sync(stream: &Arc<Stream>, volume: &Volume, appended: &Appended) {
+fn sync(stream: &Arc<Stream>, volume: &Volume, appended: &Appended, keeper: &Sender<Job>) {
     if let Some(failure) = volume.failure() {
         return stream.give_up(failure);
     }
@@ -272,6 +209,6 @@ fn sync(stream: &Arc<Stream>, volume: &Volume, appended: &Appended) {
     stream.changed();
     if !configurations.is_empty() {
         // The keeper is gone only after all committers.
-        let _ = volume.keeper.send(Job::Configurations(Arc::clone(stream), configurations));
+        let _ = keeper.send(Job::Configurations(Arc::clone(stream), configurations));
     }
 }

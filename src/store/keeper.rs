@@ -16,7 +16,7 @@ use crate::error::is_full;
 use crate::index::Watermark;
 use crate::segment::{Sealing, seal};
 use crate::statistics::add;
-use crate::store::Streams;
+use crate::stream::Streams;
 use crate::sync::lock;
 use crate::volume::Volume;
 use crate::{Error, Stream};

@@ -3,6 +3,7 @@
 //! Payloads and codec configurations are opaque bytes here: the store never parses media. It is
 //! the only room that opens data files. `FORMAT.md` describes those files byte by byte.
 
+mod cache;
 mod commit;
 mod configurations;
 mod disk;
@@ -13,8 +14,11 @@ mod format;
 mod fragment;
 mod index;
 mod keeper;
+mod lane;
 mod open;
+mod options;
 mod query;
+mod reading;
 mod report;
 mod segment;
 mod segments;
@@ -22,6 +26,7 @@ mod state;
 mod statistics;
 mod store;
 mod stream;
+mod submission;
 mod sync;
 mod tail;
 mod takeover;
@@ -31,10 +36,13 @@ mod writer;
 pub use disk::{Disk, DiskFile, LocalDisk};
 pub use error::Error;
 pub use fragment::{Axis, ConfigurationId, Cursor, Flags, Fragment, Query, Run, State};
+pub use options::Options;
+pub use reading::Tail;
 pub use report::{Damage, Recovery};
 pub use statistics::Statistics;
-pub use store::{Options, Store};
-pub use stream::{Stream, Summary, Tail};
+pub use store::Store;
+pub use stream::{Stream, Summary};
+pub use submission::{Begin, Begun, Durable, Finish, Finished};
 pub use tail::{OpenFragment, Part};
 pub use volume::Health;
-pub use writer::{Begin, Begun, Durable, Finish, Finished, StreamWriter};
+pub use writer::StreamWriter;

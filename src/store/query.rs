@@ -84,8 +84,45 @@ impl<'a> Found<'a> {
     }
 }
 
-/// See [`Stream::fragments`].
-pub(crate) fn list(stream: &Stream, query: &Query) -> Result<Vec<Fragment>, Error> {
+impl Stream {
+    /// Lists fragments. May read footers from disk: blocks.
+    ///
+    /// # Errors
+    /// `Unavailable` for input and output errors, `Corrupt` for a damaged footer.
+    pub fn fragments(&self, query: &Query) -> Result<Vec<Fragment>, Error> {
+        list(self, query)
+    }
+
+    /// The stretches of producer time that fragments between `start` and `end` cover, in order.
+    /// A fragment that only reaches into the range counts whole.
+    ///
+    /// # Errors
+    /// As [`Self::fragments`].
+    pub fn runs(&self, start: WallTime, end: WallTime) -> Result<Vec<Run>, Error> {
+        runs(self, start, end)
+    }
+
+    /// Adds the fragments in segments below the number `below`, newest first, until there are
+    /// `count`.
+    pub(crate) fn older(
+        &self,
+        mut below: u64,
+        count: usize,
+        fragments: &mut Vec<Fragment>,
+    ) -> Result<(), Error> {
+        while fragments.len() < count {
+            let rows = self.volume.database.segments_by_number(self.id, 0, below, true, 1)?;
+            let Some(row) = rows.into_iter().next() else { break };
+            below = row.first;
+            let sealed = self.sealed(row)?;
+            let missing = count - fragments.len();
+            fragments.extend(sealed.fragments().rev().take(missing));
+        }
+        Ok(())
+    }
+}
+
+fn list(stream: &Stream, query: &Query) -> Result<Vec<Fragment>, Error> {
     let mut found = Found::new(query);
     if query.limit == 0 {
         return Ok(Vec::new());
@@ -194,27 +231,7 @@ fn by_number(stream: &Stream, below: u64, found: &mut Found<'_>) -> Result<(), E
     }
 }
 
-/// Adds the fragments in segments below the number `below`, newest first, until there are
-/// `count`.
-pub(crate) fn older(
-    stream: &Stream,
-    mut below: u64,
-    count: usize,
-    fragments: &mut Vec<Fragment>,
-) -> Result<(), Error> {
-    while fragments.len() < count {
-        let rows = stream.volume.database.segments_by_number(stream.id, 0, below, true, 1)?;
-        let Some(row) = rows.into_iter().next() else { break };
-        below = row.first;
-        let sealed = stream.sealed(row)?;
-        let missing = count - fragments.len();
-        fragments.extend(sealed.fragments().rev().take(missing));
-    }
-    Ok(())
-}
-
-/// See [`Stream::runs`].
-pub(crate) fn runs(stream: &Stream, start: WallTime, end: WallTime) -> Result<Vec<Run>, Error> {
+fn runs(stream: &Stream, start: WallTime, end: WallTime) -> Result<Vec<Run>, Error> {
     let run_of = |fragment: Fragment| {
         let run = Run {
             start: fragment.producer_time,

@@ -1,59 +1,26 @@
 //! The store as a whole: opening, streams, closing.
 
-use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use kinora_base::{Clock, ErrorKind, StreamName};
 
-use crate::commit::{self, Stop};
+use crate::commit;
 use crate::configurations::Configurations;
 use crate::disk::{replace_small, sync_failed};
-use crate::folder::{FolderLock, put_clean, take_clean};
+use crate::folder::{FolderLock, put_clean};
 use crate::format::{Clean, CleanStream, StreamFile};
 use crate::index::Database;
 use crate::keeper::{Job, Keeper};
-use crate::open::{Known, open_stream};
+use crate::lane::{Lane, Stop};
+use crate::open::open_streams;
 use crate::state::State;
+use crate::stream::{Lanes, Streams};
 use crate::sync::lock;
 use crate::volume::{Health, Volume};
-use crate::{Damage, Disk, Error, LocalDisk, Recovery, Statistics, Stream};
-
-/// Settings of a store.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Size at which a segment is sealed, in bytes.
-    pub segment_bytes: u64,
-    /// How much room is allocated ahead of an open segment, in bytes.
-    pub preallocate_bytes: u64,
-    /// Threads that write and sync.
-    pub committers: usize,
-    /// Largest payload of one fragment, in bytes.
-    pub max_fragment_bytes: u32,
-    /// Most payload bytes of one stream that may wait for the disk.
-    pub max_uncommitted_bytes: u64,
-    /// How long a writer that is taken over may use to finish.
-    pub takeover_grace: Duration,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            segment_bytes: 64 << 20,
-            preallocate_bytes: 16 << 20,
-            committers: 4,
-            max_fragment_bytes: 50 << 20,
-            max_uncommitted_bytes: 64 << 20,
-            takeover_grace: Duration::from_secs(2),
-        }
-    }
-}
-
-/// The streams by name, shared with the keeper.
-pub(crate) type Streams = Arc<Mutex<BTreeMap<StreamName, Arc<Stream>>>>;
+use crate::{Disk, Error, LocalDisk, Options, Recovery, Statistics, Stream};
 
 /// All streams under one data directory. Cheap to clone; the last clone to go does not close it:
 /// it stops as in a crash, and the next opening recovers.
@@ -63,6 +30,7 @@ pub struct Store(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     volume: Arc<Volume>,
+    lanes: Lanes,
     streams: Streams,
     recovery: Recovery,
     /// Held while streams are created and deleted; tells whether the store is closing.
@@ -74,13 +42,10 @@ struct Inner {
 #[derive(Debug)]
 struct Running {
     committers: Vec<JoinHandle<()>>,
-    keeper: JoinHandle<()>,
+    keeper: (mpsc::Sender<Job>, JoinHandle<()>),
     abrupt: Arc<AtomicBool>,
     _lock: FolderLock,
 }
-
-/// Threads that look at streams while a store is opened: this is mostly waiting for the disk.
-const OPENING_THREADS: usize = 8;
 
 impl Store {
     /// Opens `data_dir`, creating it if needed, and recovers what a crash left.
@@ -105,24 +70,23 @@ impl Store {
         let folder_lock = FolderLock::take(data_dir)?;
         let (keeper, jobs) = mpsc::channel();
         let database = Database::open(&data_dir.join(Database::NAME))?;
-        let volume = Arc::new(Volume::new((data_dir, disk), options, clock, database, keeper));
-        let (streams, recovery) = open_streams(&volume)?;
+        let lanes: Lanes = (0..options.committers.max(1)).map(|_| Arc::new(Lane::default())).collect();
+        let volume = Arc::new(Volume::new((data_dir, disk), options, clock, database));
+        let (streams, recovery) = open_streams(&volume, &lanes)?;
         let streams: Streams = Arc::new(Mutex::new(streams));
         let abrupt = Arc::new(AtomicBool::new(false));
         let mut committers = Vec::new();
-        for index in 0..volume.lanes.len() {
-            let volume = Arc::clone(&volume);
-            committers.push(spawn(format!("commit-{index}"), move || {
-                if let Some(lane) = volume.lanes.get(index) {
-                    commit::run(&volume, lane);
-                }
-            })?);
+        for (index, lane) in lanes.iter().enumerate() {
+            let (volume, lane, keeper) = (Arc::clone(&volume), Arc::clone(lane), keeper.clone());
+            let work = move || commit::run(&volume, &lane, &keeper);
+            committers.push(spawn(format!("commit-{index}"), work)?);
         }
         let thread = Keeper::new(Arc::clone(&volume), Arc::clone(&streams), Arc::clone(&abrupt));
-        let keeper = spawn("keeper".to_owned(), move || thread.run(&jobs))?;
-        let running = Running { committers, keeper, abrupt, _lock: folder_lock };
+        let thread = spawn("keeper".to_owned(), move || thread.run(&jobs))?;
+        let running = Running { committers, keeper: (keeper, thread), abrupt, _lock: folder_lock };
         Ok(Self(Arc::new(Inner {
             volume,
+            lanes,
             streams,
             recovery,
             changing: Mutex::new(false),
@@ -176,7 +140,7 @@ impl Store {
             .map_err(|error| Error::io("create", &folder, &error))?;
         let id = volume.database.add_stream(name, created)?;
         let state = State::new(Configurations::new(Vec::new(), 1, 0));
-        let stream = Arc::new(Stream::new(volume, name, created, id, (state, None)));
+        let stream = Arc::new(Stream::new((volume, &self.0.lanes), name, created, id, (state, None)));
         lock(&self.0.streams).insert(name.clone(), Arc::clone(&stream));
         Ok(stream)
     }
@@ -225,106 +189,6 @@ fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<JoinHandl
         .map_err(|error| Error::new(ErrorKind::Unavailable, format!("cannot start a thread: {error}")))
 }
 
-/// Finishes what a crash interrupted and opens all streams.
-fn open_streams(volume: &Arc<Volume>) -> Result<(BTreeMap<StreamName, Arc<Stream>>, Recovery), Error> {
-    let disk = volume.disk.as_ref();
-    let mut folders = Ok(());
-    for folder in [volume.streams(), volume.deleted()] {
-        folders = folders.and_then(|()| disk.create_folder(&folder));
-    }
-    folders
-        .and_then(|()| disk.sync_folder(&volume.folder).map_err(sync_failed))
-        .map_err(|error| Error::io("create folders in", &volume.folder, &error))?;
-    remove_deleted(volume)?;
-    let listed = |path: &Path| disk.list(path).map_err(|error| Error::io("list", path, &error));
-    let names: Vec<_> =
-        listed(&volume.streams())?.iter().filter_map(|name| StreamName::new(name).ok()).collect();
-    let (clean, flaw) = take_clean(disk, &volume.folder)?;
-    let mut report = Recovery { clean: clean.is_some() || names.is_empty(), ..Recovery::default() };
-    if let Some(reason) = flaw {
-        let file = Clean::NAME.into();
-        report.damages.push(Damage {
-            stream: None,
-            file,
-            offset: 0,
-            fragment: None,
-            message: reason.to_string(),
-        });
-    }
-    let mut rows: BTreeMap<_, _> =
-        volume.database.streams()?.into_iter().map(|row| (row.name.clone(), row)).collect();
-    let marks: BTreeMap<_, _> =
-        volume.database.watermarks()?.into_iter().map(|mark| (mark.stream, mark)).collect();
-    let mut left: BTreeMap<_, _> =
-        clean.unwrap_or_default().streams.into_iter().map(|left| (left.name.clone(), left)).collect();
-    let work: Vec<_> = names
-        .into_iter()
-        .map(|name| {
-            let row = rows.remove(&name);
-            let watermark = row.as_ref().and_then(|row| marks.get(&row.id).copied());
-            let clean = left.remove(&name);
-            (name, Mutex::new(Some(Known { row, clean, watermark })))
-        })
-        .collect();
-    for gone in rows.values() {
-        volume.database.remove_stream(gone.id)?;
-    }
-    let streams = open_all(volume, &work, &mut report)?;
-    let counters = &volume.counters;
-    let open = streams.values().filter(|stream| lock(&stream.state).segments.open.is_some()).count();
-    crate::statistics::add(&counters.open_segments, open as u64);
-    crate::statistics::add(&counters.discarded_bytes, report.discarded_bytes);
-    crate::statistics::add(&counters.damaged_places, report.damages.len() as u64);
-    Ok((streams, report))
-}
-
-/// Opens streams on several threads.
-fn open_all(
-    volume: &Arc<Volume>,
-    work: &[(StreamName, Mutex<Option<Known>>)],
-    report: &mut Recovery,
-) -> Result<BTreeMap<StreamName, Arc<Stream>>, Error> {
-    let next = AtomicUsize::new(0);
-    let opened = Mutex::new((BTreeMap::new(), std::mem::take(report), None));
-    std::thread::scope(|scope| {
-        for _ in 0..OPENING_THREADS.min(work.len()) {
-            scope.spawn(|| {
-                while let Some((name, known)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let Some(known) = lock(known).take() else { continue };
-                    let mut found = Recovery::default();
-                    let result = open_stream(volume, name, known, &mut found);
-                    let mut opened = lock(&opened);
-                    opened.1.merge(found);
-                    match result {
-                        Ok(Some(stream)) => {
-                            opened.0.insert(name.clone(), Arc::new(stream));
-                        }
-                        Ok(None) => {}
-                        Err(error) => opened.2 = Some(error),
-                    }
-                }
-            });
-        }
-    });
-    let (streams, found, error) = opened.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    *report = found;
-    error.map_or(Ok(streams), Err)
-}
-
-/// Removes the files of streams that were deleted.
-fn remove_deleted(volume: &Volume) -> Result<(), Error> {
-    let (disk, deleted) = (volume.disk.as_ref(), volume.deleted());
-    let failed = |error: std::io::Error| Error::io("empty", &deleted, &error);
-    for name in disk.list(&deleted).map_err(failed)? {
-        let folder = deleted.join(name);
-        for file in disk.list(&folder).map_err(failed)? {
-            disk.remove_file(&folder.join(file)).map_err(failed)?;
-        }
-        disk.remove_folder(&folder).map_err(failed)?;
-    }
-    Ok(())
-}
-
 impl Inner {
     fn delete(&self, stream: &Stream) -> Result<(), Error> {
         let volume = &self.volume;
@@ -354,7 +218,7 @@ impl Inner {
         stream.changed();
         lock(&self.streams).remove(&stream.name);
         volume.cache.forget(stream.id);
-        remove_deleted(volume)?;
+        volume.remove_deleted()?;
         volume.database.remove_stream(stream.id)
     }
 
@@ -369,7 +233,7 @@ impl Inner {
             stream.changed();
         }
         running.abrupt.store(how == Stop::Abruptly, Ordering::Release);
-        for lane in &self.volume.lanes {
+        for lane in &self.lanes {
             lane.stop(how);
         }
         let mut sound = true;
@@ -377,8 +241,9 @@ impl Inner {
             sound &= thread.join().is_ok();
         }
         // It waits for the end of its own queue, or sees that it shall not.
-        let _ = self.volume.keeper.send(Job::Stop);
-        sound &= running.keeper.join().is_ok();
+        let (jobs, keeper) = running.keeper;
+        let _ = jobs.send(Job::Stop);
+        sound &= keeper.join().is_ok();
         if how == Stop::Drained && sound && self.volume.failure().is_none() {
             let clean = Clean { streams: streams.iter().map(|stream| clean_stream(stream)).collect() };
             // Without it the next start recovers as after a crash, which loses nothing.

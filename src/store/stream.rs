@@ -1,21 +1,22 @@
-//! One stream: its writer, its tail, its index.
+//! One stream: what belongs to it, and its figures.
 //!
-//! How records are written, and how queries read footers, is told elsewhere.
+//! How it is written, taken over, listed and read is told elsewhere.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use kinora_base::{ErrorKind, FragmentNumber, StreamName, WallTime};
 use tokio::sync::watch;
 
-use crate::segment::{Appender, ReadFailed, Sealed, read_record};
-use crate::segments::Location;
+use crate::Error;
+use crate::index::SegmentRow;
+use crate::lane::Lane;
+use crate::segment::{Appender, Sealed};
 use crate::state::State;
 use crate::statistics::{add, subtract};
 use crate::sync::lock;
 use crate::volume::Volume;
-use crate::{ConfigurationId, Error, Fragment, OpenFragment, Query, Run, query};
 
 /// A stream's figures at a glance, from memory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,14 +35,11 @@ pub struct Summary {
     pub has_writer: bool,
 }
 
-/// A consistent view of the newest end of a stream.
-#[derive(Debug, Clone, Default)]
-pub struct Tail {
-    /// The newest complete fragments in arrival order, as many as asked for.
-    pub fragments: Vec<Fragment>,
-    /// The fragment under way.
-    pub open: Option<OpenFragment>,
-}
+/// The streams by name, shared with the keeper.
+pub(crate) type Streams = Arc<Mutex<BTreeMap<StreamName, Arc<Stream>>>>;
+
+/// The committers' queues.
+pub(crate) type Lanes = Vec<Arc<Lane<Arc<Stream>>>>;
 
 /// A stream of the store.
 #[derive(Debug)]
@@ -52,6 +50,7 @@ pub struct Stream {
     pub(crate) id: i64,
     pub(crate) folder: PathBuf,
     pub(crate) volume: Arc<Volume>,
+    lane: Arc<Lane<Arc<Self>>>,
     pub(crate) changes: watch::Sender<u64>,
     pub(crate) state: Mutex<State>,
     /// The end of the open segment. Locked before `state`, never after.
@@ -62,7 +61,7 @@ pub struct Stream {
 
 impl Stream {
     pub(crate) fn new(
-        volume: &Arc<Volume>,
+        (volume, lanes): (&Arc<Volume>, &Lanes),
         name: &StreamName,
         created: WallTime,
         id: i64,
@@ -74,6 +73,11 @@ impl Stream {
             id,
             folder: volume.streams().join(name.as_str()),
             volume: Arc::clone(volume),
+            lane: usize::try_from(id)
+                .ok()
+                .and_then(|id| lanes.get(id.checked_rem(lanes.len())?))
+                .map(Arc::clone)
+                .unwrap_or_default(),
             changes: watch::Sender::new(0),
             state: Mutex::new(state),
             appender: Mutex::new(appender),
@@ -118,151 +122,8 @@ impl Stream {
         self.changes.subscribe()
     }
 
-    /// The newest `count` fragments and the one under way, without touching the disk where they
-    /// are in the open segment.
-    ///
-    /// # Errors
-    /// As [`Self::read`].
-    pub fn tail(&self, count: usize) -> Result<Tail, Error> {
-        let mut tail = Tail::default();
-        let below = {
-            let state = lock(&self.state);
-            self.exists(&state)?;
-            let pending = state.pending.iter().rev().map(|pending| pending.fragment.clone());
-            tail.fragments.extend(pending.chain(state.segments.newest_first()).take(count));
-            tail.open = state.under_way.as_ref().and_then(|under_way| {
-                let begin = under_way.begin;
-                Some(OpenFragment {
-                    number: FragmentNumber::new(under_way.number?)?,
-                    ordinal: state.coming_ordinal(),
-                    producer_time: begin.producer_time,
-                    server_time: begin.server_time,
-                    configuration: begin.configuration,
-                    discontinuity: begin.discontinuity,
-                    parts: under_way.parts.clone(),
-                })
-            });
-            state.segments.first_in_memory()
-        };
-        if tail.fragments.len() < count {
-            query::older(self, below, count, &mut tail.fragments)?;
-        }
-        tail.fragments.reverse();
-        Ok(tail)
-    }
-
-    /// Lists fragments. May read footers from disk: blocks.
-    ///
-    /// # Errors
-    /// `Unavailable` for input and output errors, `Corrupt` for a damaged footer.
-    pub fn fragments(&self, query: &Query) -> Result<Vec<Fragment>, Error> {
-        query::list(self, query)
-    }
-
-    /// The fragment `number`. May read a footer from disk: blocks.
-    ///
-    /// # Errors
-    /// `NotFound`, else as [`Self::fragments`].
-    pub fn fragment(&self, number: FragmentNumber) -> Result<Fragment, Error> {
-        {
-            let state = lock(&self.state);
-            self.exists(&state)?;
-            let found = state.pending.iter().find(|pending| pending.fragment.number == number);
-            if let Some(pending) = found {
-                return Ok(pending.fragment.clone());
-            }
-        }
-        Ok(self.locate(number)?.fragment)
-    }
-
-    /// The payload of a fragment, from memory or disk, its checksum verified: blocks. It comes
-    /// in the pieces it was written in, or in one.
-    ///
-    /// # Errors
-    /// `NotFound` if it is gone, `Corrupt` if the checksum fails, `Unavailable` for input and
-    /// output errors.
-    pub fn read(&self, number: FragmentNumber) -> Result<Vec<Bytes>, Error> {
-        {
-            let state = lock(&self.state);
-            self.exists(&state)?;
-            let found = state.pending.iter().find(|pending| pending.fragment.number == number);
-            if let Some(pending) = found {
-                return Ok(pending.payload.clone());
-            }
-            if let Some(payload) = state.ring.get(number.get()) {
-                return Ok(payload);
-            }
-        }
-        let place = self.locate(number)?;
-        let record = read_record(place.file.as_ref(), place.segment, place.offset, place.fragment.bytes);
-        match record {
-            Ok((record, payload)) if record.number == number.get() => Ok(vec![payload]),
-            Ok((record, _)) => Err(self.damaged(number, format!("its place holds {}", record.number))),
-            Err(ReadFailed::Damaged(reason)) => Err(self.damaged(number, format!("the record {reason}"))),
-            Err(ReadFailed::Io(error)) => Err(Error::new(
-                ErrorKind::Unavailable,
-                format!("cannot read fragment {number} of stream '{}': {error}", self.name),
-            )),
-        }
-    }
-
-    /// A codec configuration, from memory or disk: blocks.
-    ///
-    /// # Errors
-    /// As [`Self::read`].
-    pub fn configuration(&self, id: ConfigurationId) -> Result<Bytes, Error> {
-        {
-            let state = lock(&self.state);
-            self.exists(&state)?;
-            if let Some(content) = state.configurations.get(id.0) {
-                return Ok(content.clone());
-            }
-        }
-        self.volume.database.configuration(self.id, id.0)?.ok_or_else(|| {
-            Error::new(
-                ErrorKind::NotFound,
-                format!("stream '{}' has no codec configuration {}", self.name, id.0),
-            )
-        })
-    }
-
-    /// The stretches of producer time that fragments between `start` and `end` cover, in order.
-    /// A fragment that only reaches into the range counts whole.
-    ///
-    /// # Errors
-    /// As [`Self::fragments`].
-    pub fn runs(&self, start: WallTime, end: WallTime) -> Result<Vec<Run>, Error> {
-        query::runs(self, start, end)
-    }
-
-    fn damaged(&self, number: FragmentNumber, reason: String) -> Error {
-        Error::new(
-            ErrorKind::Corrupt,
-            format!("fragment {number} of stream '{}' is damaged: {reason}", self.name),
-        )
-    }
-
-    /// Where a durable fragment lies.
-    fn locate(&self, number: FragmentNumber) -> Result<Location, Error> {
-        let missing =
-            || Error::new(ErrorKind::NotFound, format!("stream '{}' has no fragment {number}", self.name));
-        let below = {
-            let state = lock(&self.state);
-            if let Some(location) = state.segments.find(number.get()) {
-                return Ok(location);
-            }
-            state.segments.first_in_memory()
-        };
-        let row = self.volume.database.segment_of(self.id, number.get())?;
-        let row = row.filter(|row| row.first < below).ok_or_else(missing)?;
-        if number.get() > row.last {
-            return Err(missing());
-        }
-        Location::in_sealed(self.sealed(row)?.as_ref(), number.get()).ok_or_else(missing)
-    }
-
     /// The sealed segment of an index row, from the cache or the disk.
-    pub(crate) fn sealed(&self, row: crate::index::SegmentRow) -> Result<Arc<Sealed>, Error> {
+    pub(crate) fn sealed(&self, row: SegmentRow) -> Result<Arc<Sealed>, Error> {
         let key = (self.id, row.first);
         if let Some(sealed) = self.volume.cache.get(key) {
             return Ok(sealed);
@@ -280,6 +141,13 @@ impl Stream {
         }
         self.volume.cache.put(key, Arc::clone(&sealed));
         Ok(sealed)
+    }
+
+    /// Tells the stream's committer that there is something to write.
+    pub(crate) fn enqueue(self: &Arc<Self>, state: &mut State) {
+        if !std::mem::replace(&mut state.queued, true) {
+            self.lane.push(Arc::clone(self));
+        }
     }
 
     /// Refuses if the stream was deleted.

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::state::{Holder, State};
 use crate::sync::lock;
-use crate::{Error, Stream, StreamWriter, commit};
+use crate::{Error, Stream, StreamWriter};
 
 impl Stream {
     /// Takes the stream over: tells the present writer, waits until it lets go or its grace is
@@ -79,7 +79,7 @@ impl Stream {
             // The numbers this writer will give out must be told apart from all others even after
             // a crash before any of its fragments is durable.
             state.mark = true;
-            commit::enqueue(self, state);
+            self.enqueue(state);
             return Ok(None);
         }
         let (superseded, told) = watch::channel(false);

@@ -1,18 +1,16 @@
-//! What all streams of one data directory share: disk, clock, index, health, figures, and the
-//! ways to the threads that work for them.
+//! What all streams of one data directory share: disk, clock, index, health and
+//! figures.
 //!
 //! It does not know which streams exist.
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, OnceLock};
 
 use kinora_base::{Clock, ErrorKind};
 
-use crate::commit::Lane;
-use crate::index::{Cache, Database};
-use crate::keeper::Job;
+use crate::cache::Cache;
+use crate::index::Database;
 use crate::segment::Bounds;
 use crate::statistics::Counters;
 use crate::{Disk, Error, Options};
@@ -36,8 +34,6 @@ pub(crate) struct Volume {
     pub(crate) database: Database,
     pub(crate) cache: Cache,
     pub(crate) counters: Counters,
-    pub(crate) lanes: Vec<Lane>,
-    pub(crate) keeper: Sender<Job>,
     failure: OnceLock<Error>,
 }
 
@@ -48,9 +44,7 @@ impl Volume {
         options: Options,
         clock: Arc<dyn Clock>,
         database: Database,
-        keeper: Sender<Job>,
     ) -> Self {
-        let lanes = (0..options.committers.max(1)).map(|_| Lane::default()).collect();
         Self {
             folder: folder.to_owned(),
             disk,
@@ -59,8 +53,6 @@ impl Volume {
             database,
             cache: Cache::default(),
             counters: Counters::default(),
-            lanes,
-            keeper,
             failure: OnceLock::new(),
         }
     }
@@ -94,11 +86,7 @@ impl Volume {
                 path.display()
             ),
         );
-        let failure = self.failure.get_or_init(|| failure).clone();
-        for lane in &self.lanes {
-            lane.wake();
-        }
-        failure
+        self.failure.get_or_init(|| failure).clone()
     }
 
     /// The failure, if the volume failed.
@@ -109,5 +97,19 @@ impl Volume {
     pub(crate) fn health(&self) -> Health {
         let reason = self.failure().map(|error| error.message.clone());
         Health { ok: reason.is_none(), reason }
+    }
+
+    /// Removes the files of streams that were deleted.
+    pub(crate) fn remove_deleted(&self) -> Result<(), Error> {
+        let (disk, deleted) = (self.disk.as_ref(), self.deleted());
+        let failed = |error: io::Error| Error::io("empty", &deleted, &error);
+        for name in disk.list(&deleted).map_err(failed)? {
+            let folder = deleted.join(name);
+            for file in disk.list(&folder).map_err(failed)? {
+                disk.remove_file(&folder.join(file)).map_err(failed)?;
+            }
+            disk.remove_folder(&folder).map_err(failed)?;
+        }
+        Ok(())
     }
 }

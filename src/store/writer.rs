@@ -8,81 +8,12 @@ use bytes::Bytes;
 use kinora_base::{ErrorKind, FragmentNumber, WallTime};
 use tokio::sync::{oneshot, watch};
 
+use crate::State as FragmentState;
 use crate::format::checksum_pieces;
-use crate::fragment::{ConfigurationId, Flags, Fragment};
 use crate::state::{NUMBERS_IN_FLIGHT, Pending, State, UnderWay};
 use crate::statistics::add;
 use crate::sync::lock;
-use crate::tail::Part;
-use crate::{Error, Stream, commit};
-
-/// What is known of a fragment when its first byte arrives.
-#[derive(Debug, Clone, Copy)]
-pub struct Begin {
-    /// See [`Fragment::producer_time`].
-    pub producer_time: WallTime,
-    /// See [`Fragment::server_time`].
-    pub server_time: WallTime,
-    /// See [`Fragment::configuration`].
-    pub configuration: ConfigurationId,
-    /// Whether media time, tracks or configuration do not continue from the fragment before it.
-    pub discontinuity: bool,
-}
-
-/// How a fragment began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Begun {
-    /// It has this number and its parts are visible to live readers.
-    Live(FragmentNumber),
-    /// One of the newest fragments has the same producer time, so this may be the same content
-    /// again. It has no number and is not visible before [`StreamWriter::finish`] tells.
-    PossiblyRepeated,
-}
-
-/// What is known of a fragment when it is complete.
-#[derive(Debug, Clone)]
-pub struct Finish {
-    /// See [`Fragment::duration_us`].
-    pub duration_us: u64,
-    /// See [`Flags`]; the store adds [`Flags::DISCONTINUITY`] itself.
-    pub flags: Flags,
-    /// The payload, in pieces that share memory with the parts.
-    pub payload: Vec<Bytes>,
-}
-
-/// A finished fragment and the promise of its durability.
-#[derive(Debug)]
-pub struct Finished {
-    /// The fragment; of a repeated one, the fragment that was stored the first time.
-    pub fragment: Fragment,
-    /// Whether the content was stored before and nothing was added.
-    pub repeated: bool,
-    /// Resolves when the fragment is known to survive a power cut, or never will.
-    pub durable: Durable,
-}
-
-/// Resolves once a fragment survives a power cut (`Ok`) or is known to be lost (`Err`).
-/// Dropping it changes nothing.
-#[derive(Debug)]
-pub struct Durable(pub(crate) tokio::sync::oneshot::Receiver<Result<(), Error>>);
-
-impl Future for Durable {
-    type Output = Result<(), Error>;
-
-    fn poll(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Self::Output> {
-        std::pin::Pin::new(&mut self.0).poll(cx).map(|sent| {
-            sent.unwrap_or_else(|_| {
-                Err(Error::new(
-                    kinora_base::ErrorKind::Unavailable,
-                    "the store stopped before the fragment was durable",
-                ))
-            })
-        })
-    }
-}
+use crate::{Begin, Begun, ConfigurationId, Durable, Error, Finish, Finished, Flags, Fragment, Part, Stream};
 
 /// The exclusive right to add fragments to a stream, until a newer writer takes it over. No call
 /// blocks on the disk.
@@ -109,7 +40,7 @@ impl StreamWriter {
         let before = state.configurations.next();
         let id = state.configurations.register(configuration)?;
         if state.configurations.next() != before {
-            commit::enqueue(&self.stream, &mut state);
+            self.stream.enqueue(&mut state);
         }
         Ok(id)
     }
@@ -240,12 +171,12 @@ impl StreamWriter {
             let state = match pending {
                 Some(pending) => {
                     pending.waiting.push(sender);
-                    crate::State::Buffered
+                    FragmentState::Buffered
                 }
                 None => {
                     // Nobody else has the receiver, so this arrives.
                     let _ = sender.send(Ok(()));
-                    crate::State::Persisted
+                    FragmentState::Persisted
                 }
             };
             return Ok(Finished { fragment: Fragment { state, ..fragment }, repeated: true, durable });
@@ -273,7 +204,7 @@ impl StreamWriter {
             bytes,
             configuration: begin.configuration,
             flags: finish.flags.with_if(Flags::DISCONTINUITY, begin.discontinuity),
-            state: crate::State::Buffered,
+            state: FragmentState::Buffered,
         };
         state.newest.push(fragment.clone(), payload_crc);
         state.pending_bytes = waiting;
@@ -289,7 +220,7 @@ impl StreamWriter {
         add(&volume.counters.received_fragments, 1);
         add(&volume.counters.received_bytes, length);
         add(&volume.counters.queued_bytes, length);
-        commit::enqueue(&self.stream, state);
+        self.stream.enqueue(state);
         Ok(Finished { fragment, repeated: false, durable })
     }
 
@@ -346,7 +277,7 @@ impl StreamWriter {
         if in_flight > NUMBERS_IN_FLIGHT / 2 && state.pending.is_empty() {
             // They were abandoned or lost; once the disk knows that, they no longer count.
             state.mark = true;
-            commit::enqueue(&self.stream, state);
+            self.stream.enqueue(state);
         }
         if in_flight > NUMBERS_IN_FLIGHT {
             return Err(Error::new(

@@ -2,12 +2,14 @@
 //!
 //! It holds nothing that the data files do not, and knows nothing of open segments.
 
-mod cache;
 mod database;
 mod row;
 mod runs;
+mod segments;
+mod streams;
 
-pub(crate) use cache::Cache;
-pub(crate) use database::{Beginning, Database, StreamRow, Totals, Watermark};
+pub(crate) use database::Database;
 pub(crate) use row::{SegmentRow, Span};
 pub(crate) use runs::merge_runs;
+pub(crate) use segments::Beginning;
+pub(crate) use streams::{StreamRow, Totals, Watermark};

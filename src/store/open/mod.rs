@@ -2,34 +2,38 @@
 
 mod files;
 mod segments;
+mod store;
+
+pub(crate) use store::open_streams;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use kinora_base::{ErrorKind, FragmentNumber, StreamName, WallTime};
+use kinora_base::{ErrorKind, FragmentNumber, StreamName};
 
 use self::files::{Files, created};
 use crate::configurations::Configurations;
 use crate::duplicates::Newest;
 use crate::format::CleanStream;
 use crate::index::{SegmentRow, StreamRow, Watermark};
-use crate::segment::{Recovered, Sealed};
+use crate::segment::{Appender, Recovered, Sealed};
 use crate::segments::Open;
 use crate::state::{NUMBERS_IN_FLIGHT, State, Sums};
+use crate::stream::Lanes;
 use crate::volume::Volume;
 use crate::{Damage, Error, Recovery, Stream};
 
 /// What the store knew of a stream before its files were looked at.
-pub(crate) struct Known {
-    pub(crate) row: Option<StreamRow>,
+struct Known {
+    row: Option<StreamRow>,
     /// How an orderly shutdown left it.
-    pub(crate) clean: Option<CleanStream>,
-    pub(crate) watermark: Option<Watermark>,
+    clean: Option<CleanStream>,
+    watermark: Option<Watermark>,
 }
 
 /// Opens the stream `name`; none if its folder holds nothing, which an interrupted creation leaves.
-pub(crate) fn open_stream(
-    volume: &Arc<Volume>,
+fn open_stream(
+    (volume, lanes): (&Arc<Volume>, &Lanes),
     name: &StreamName,
     known: Known,
     report: &mut Recovery,
@@ -53,7 +57,8 @@ pub(crate) fn open_stream(
         let clean = known.clean.as_ref().filter(|clean| clean.open_first == *first);
         newest = opening.open_segment(*first, is_newest, clean, watermark)?.or(newest);
     }
-    opening.stream(created, newest, known.clean).map(Some)
+    let state = opening.state(newest, known.clean)?;
+    Ok(Some(Stream::new((volume, lanes), name, created, id, state)))
 }
 
 struct Opening<'a> {
@@ -77,13 +82,12 @@ impl Opening<'_> {
         });
     }
 
-    /// The stream, given its open segment and how an orderly shutdown left it.
-    fn stream(
+    /// What is kept in memory, given the open segment and how an orderly shutdown left the stream.
+    fn state(
         &mut self,
-        created: WallTime,
         open: Option<Recovered>,
         clean: Option<CleanStream>,
-    ) -> Result<Stream, Error> {
+    ) -> Result<(State, Option<Appender>), Error> {
         let database = &self.volume.database;
         let known = database.newest_configurations(self.id, Configurations::KEPT)?;
         let after_known = known.last().map_or(1, |(id, _)| id + 1);
@@ -122,7 +126,7 @@ impl Opening<'_> {
         };
         state.grounded = has_segments && state.recorded + NUMBERS_IN_FLIGHT >= state.next_number;
         state.epoch = clean.map_or(0, |clean| clean.epoch).max(state.epoch);
-        Ok(Stream::new(self.volume, self.name, created, self.id, (state, appender)))
+        Ok((state, appender))
     }
 
     /// Takes over what the newest sealed segment tells.

@@ -1,0 +1,33 @@
+//! The store's settings. Where they come from is not known here.
+
+use std::time::Duration;
+
+/// Settings of a store.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Size at which a segment is sealed, in bytes.
+    pub segment_bytes: u64,
+    /// How much room is allocated ahead of an open segment, in bytes.
+    pub preallocate_bytes: u64,
+    /// Threads that write and sync.
+    pub committers: usize,
+    /// Largest payload of one fragment, in bytes.
+    pub max_fragment_bytes: u32,
+    /// Most payload bytes of one stream that may wait for the disk.
+    pub max_uncommitted_bytes: u64,
+    /// How long a writer that is taken over may use to finish.
+    pub takeover_grace: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 64 << 20,
+            preallocate_bytes: 16 << 20,
+            committers: 4,
+            max_fragment_bytes: 50 << 20,
+            max_uncommitted_bytes: 64 << 20,
+            takeover_grace: Duration::from_secs(2),
+        }
+    }
+}
