@@ -42,11 +42,32 @@ enum Kind {
 /// Where the next frame is expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Grid {
-    /// Expected time, exactly, in track ticks times [`NS`]; none after a frame of unknown length.
-    expected: Option<i128>,
+    /// When the next frame is expected; none after a frame of unknown length.
+    expected: Option<Instant>,
     /// Of the frame before, in Segment ticks and in track ticks.
     last_raw: i64,
     last_ticks: i64,
+}
+
+/// A time on the grid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Instant {
+    /// In track ticks times [`NS`], exactly.
+    exact: i128,
+    /// `exact` rounded to a track tick; it is kept because frames last whole ticks, so that only
+    /// an anchor costs a division.
+    ticks: i64,
+}
+
+impl Instant {
+    fn rounded(exact: i128) -> Option<Self> {
+        Some(Self { exact, ticks: i64::try_from(round(exact)).ok()? })
+    }
+
+    fn after(self, samples: u32) -> Option<Self> {
+        let ticks = self.ticks.checked_add(i64::from(samples))?;
+        Some(Self { exact: self.exact + i128::from(samples) * NS, ticks })
+    }
 }
 
 impl Timing {
@@ -109,22 +130,22 @@ impl Timing {
             Kind::Grid { delay_ns, grid } => (*delay_ns, grid),
         };
         let said = scaled(raw, step)? - i128::from(delay_ns) * i128::from(self.timescale);
-        let mut exact = said;
-        let mut floor = i64::MIN;
-        if let Some(grid) = grid {
-            if let Some(expected) = grid.expected
-                && (expected - said).abs() <= step
-            {
-                exact = expected;
-            }
-            // An anchor behind the frame before would be a step back that the container does not
-            // make; but the container's own time stays within reach.
-            if raw >= grid.last_raw {
-                floor = i64::try_from((said + step).div_euclid(NS)).ok()?.min(grid.last_ticks);
-            }
+        let expected = grid.as_ref().and_then(|grid| grid.expected);
+        let instant = match expected {
+            Some(expected) if (expected.exact - said).abs() <= step => expected,
+            _ => Instant::rounded(said)?,
+        };
+        let mut ticks = instant.ticks;
+        if let Some(grid) = grid
+            && raw >= grid.last_raw
+            && ticks < grid.last_ticks
+        {
+            // An anchor behind the frame before is a step back that the container does not make;
+            // but the container's own time stays within reach.
+            let reach = i64::try_from((said + step).div_euclid(NS)).ok()?;
+            ticks = ticks.max(reach.min(grid.last_ticks));
         }
-        let ticks = i64::try_from(round(exact)).ok()?.max(floor);
-        let expected = samples.map(|samples| exact + i128::from(samples) * NS);
+        let expected = samples.and_then(|samples| instant.after(samples));
         *grid = Some(Grid { expected, last_raw: raw, last_ticks: ticks });
         Some(ticks)
     }
@@ -134,11 +155,10 @@ impl Timing {
     pub(super) fn next_in_lace(&mut self, before: i64, spacing: u32, samples: Option<u32>) -> Option<i64> {
         let spaced = before.checked_add(i64::from(spacing))?;
         let Kind::Grid { grid: Some(grid), .. } = &mut self.kind else { return Some(spaced) };
-        let exact = grid.expected.unwrap_or(i128::from(spaced) * NS);
-        let ticks = i64::try_from(round(exact)).ok()?;
-        grid.expected = samples.map(|samples| exact + i128::from(samples) * NS);
-        grid.last_ticks = ticks;
-        Some(ticks)
+        let instant = grid.expected.unwrap_or(Instant { exact: i128::from(spaced) * NS, ticks: spaced });
+        grid.expected = samples.and_then(|samples| instant.after(samples));
+        grid.last_ticks = instant.ticks;
+        Some(instant.ticks)
     }
 
     /// One Segment tick in track ticks times [`NS`].
