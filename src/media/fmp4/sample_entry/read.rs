@@ -3,9 +3,9 @@
 //! Configurations are handed on as they stand; whether they make sense is for `codec` to say.
 
 use bytes::Bytes;
-use mp4_atom::Esds;
 
 use super::super::boxes::{BoxRef, Children, Kind, broken, name};
+use super::descriptor::read_decoder_config;
 use crate::{Codec, Error, Fault, Shape, TrackKind};
 
 /// Most sample entries of one track.
@@ -212,10 +212,12 @@ impl<'a> Sound<'a> {
     /// Which codec `mp4a` means is in `esds`' `objectTypeIndication` (ISO/IEC 14496-1 §7.2.6.6).
     fn mpeg4(&self, entry: BoxRef<'_>) -> Result<Description, Error> {
         let esds = self.find(*b"esds")?.ok_or_else(|| missing(entry, "esds"))?;
-        let config = esds.decode::<Esds>()?.es_desc.dec_config;
-        let specific = config.dec_specific.map(|specific| specific.raw).unwrap_or_default();
-        let specific = copied(esds, &specific)?;
-        let codec = match config.object_type_indication {
+        let descriptors = esds.body.get(4..).unwrap_or_default();
+        let config = read_decoder_config(descriptors).ok_or_else(|| {
+            Error::new(Fault::CodecConfiguration, esds.offset, "the esds box has no decoder configuration")
+        })?;
+        let specific = copied(esds, config.specific_info)?;
+        let codec = match config.object_type {
             0x40 | 0x66 | 0x67 | 0x68 => Codec::Aac,
             0x69 | 0x6b => return Ok(self.described(Codec::Mp3, Bytes::new(), 0)),
             kind => Codec::Other { kind: TrackKind::Audio, id: format!("mp4:mp4a.{kind:02x}") },

@@ -7,7 +7,6 @@ use mp4_atom::esds::{DecoderConfig, DecoderSpecific, EsDescriptor, SLConfig};
 
 use super::super::boxes::encode;
 use super::super::writer::{boxed, full_boxed, put_u16, put_u32};
-use crate::codec::opus::dops;
 use crate::{Codec, Error, Fault, Shape, Track};
 
 /// `objectTypeIndication` (ISO/IEC 14496-1 §7.2.6.6) of AAC, MPEG-2 and MPEG-1 audio.
@@ -182,10 +181,18 @@ fn put_esds(out: &mut Vec<u8>, object_type: u8, specific: &[u8]) -> Result<(), E
     )
 }
 
-/// `dOps` (Encapsulation of Opus in ISO Base Media File Format §4.3.2) for an `OpusHead`.
+/// `OpusHead` (RFC 7845 §5.1, little-endian) to `dOps` (Encapsulation of Opus in ISO Base Media
+/// File Format §4.3.2, big-endian).
 fn put_dops(out: &mut Vec<u8>, track: &Track) -> Result<(), Error> {
-    let payload = dops(&track.configuration).ok_or_else(|| too_short(track, OPUS_HEAD_BYTES))?;
-    boxed(out, *b"dOps", |out| out.extend_from_slice(&payload));
+    let head = track.configuration.strip_prefix(b"OpusHead").unwrap_or_default();
+    let &[_, channels, s0, s1, r0, r1, r2, r3, g0, g1, family, ref mapping @ ..] = head else {
+        return Err(too_short(track, OPUS_HEAD_BYTES));
+    };
+    boxed(out, *b"dOps", |out| {
+        out.extend_from_slice(&[0, channels, s1, s0, r3, r2, r1, r0, g1, g0, family]);
+        // Family 0 has no mapping table; what follows it would be a muxer's padding.
+        out.extend_from_slice(if family == 0 { &[] } else { mapping });
+    });
     Ok(())
 }
 
