@@ -4,7 +4,11 @@
 //! ffmpeg's own picture source, an RTSP camera by an ffmpeg that publishes to the same ffmpeg
 //! command that would otherwise connect to it.
 
-#![expect(clippy::panic, clippy::expect_used, reason = "a test stops at the first thing that is not as it should be")]
+#![expect(
+    clippy::panic,
+    clippy::expect_used,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
 #![expect(clippy::disallowed_methods, reason = "real processes run on real time")]
 
 use std::fs::File;
@@ -78,7 +82,11 @@ impl Bench {
                 assert_eq!(persisted, wanted, "{text}");
                 return;
             }
-            assert!(started.elapsed() < PATIENCE, "{persisted} of {wanted}: {text}\n{}", self.server.logged());
+            assert!(
+                started.elapsed() < PATIENCE,
+                "{persisted} of {wanted}: {text}\n{}",
+                self.server.logged()
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -168,7 +176,8 @@ fn a_webcam_is_pushed() {
 fn an_rtsp_camera_is_pushed() {
     let bench = Bench::new();
     // Free a moment ago; ffmpeg cannot be handed a listening socket.
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+    let port =
+        TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
     let camera = format!("rtsp://127.0.0.1:{port}/camera");
     let mut sample = bench.command("samples/rtsp.sh");
     let (mut sample, _) = start(sample.args([&camera, "gate"]).env("INPUT_OPTIONS", "-rtsp_flags listen"));
@@ -211,7 +220,8 @@ fn the_python_client_prints_acks_while_it_sends() {
 fn the_python_client_says_why_it_was_refused() {
     let bench = Bench::new();
     let mut push = bench.command("python3");
-    let output = push.args(["samples/push.py", "samples/push.py", "--stream", "python"]).output().expect("python3");
+    let output =
+        push.args(["samples/push.py", "samples/push.py", "--stream", "python"]).output().expect("python3");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success(), "{errors}");
     assert!(errors.contains("push: ") && errors.contains("message"), "{errors}");
@@ -251,7 +261,9 @@ fn the_range_reader_lists_by_page_and_saves_what_plays() {
     succeed(bench.command("curl").args(["-sf", "-X", "POST", "-T"]).arg(five_seconds()).arg(target));
     let list = |arguments: &[&str]| {
         let mut command = bench.command("python3");
-        let output = succeed(command.args(["samples/list_range.py", "--stream", "yard", "--page", "2"]).args(arguments));
+        let output = succeed(
+            command.args(["samples/list_range.py", "--stream", "yard", "--page", "2"]).args(arguments),
+        );
         String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(list(&[]).len(), CLIP_SECONDS);
@@ -265,7 +277,13 @@ fn the_range_reader_lists_by_page_and_saves_what_plays() {
         assert_eq!(printed.len(), CLIP_SECONDS + 1, "{printed:?}");
         let playlist = folder.join("range.ffconcat");
         let count = ffprobe(&[
-            "-count_frames", "-select_streams", "v", "-show_entries", "stream=nb_read_frames", "-of", "csv=p=0",
+            "-count_frames",
+            "-select_streams",
+            "v",
+            "-show_entries",
+            "stream=nb_read_frames",
+            "-of",
+            "csv=p=0",
             &playlist.to_string_lossy(),
         ]);
         assert_eq!(count.trim(), (CLIP_SECONDS * 25).to_string(), "{format}");
@@ -346,6 +364,7 @@ fn what_was_pushed_is_listed_fetched_and_played() {
     assert_eq!(String::from_utf8_lossy(&listed.stdout).matches(r#""number":"#).count(), CLIP_SECONDS);
     succeed(bench.line(&again(lines::FRAGMENT), Path::new("")).current_dir(bench.folder.path()));
     let fetched = bench.folder.path().join("1.mp4");
-    let streams = ffprobe(&["-show_entries", "stream=codec_name", "-of", "csv=p=0", &fetched.to_string_lossy()]);
+    let streams =
+        ffprobe(&["-show_entries", "stream=codec_name", "-of", "csv=p=0", &fetched.to_string_lossy()]);
     assert_eq!(streams.split_whitespace().collect::<Vec<_>>(), ["h264", "aac"]);
 }

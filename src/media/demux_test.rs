@@ -306,3 +306,9 @@ fn decoding_times_are_those_of_the_same_encode_in_mp4() {
         assert!(worst.unwrap() <= tolerance, "{name}: {worst:?}");
     }
 }
+
+#[path = "demux_behaviour_test.rs"]
+mod behaviour;
+
+#[path = "demux_shared_test.rs"]
+mod shared;

@@ -105,3 +105,15 @@ fn bit_depth_and_tier_show_in_the_codec_string() {
     assert_eq!(rfc6381(&[0x81, 0x4d, 0x60, 0]).unwrap(), "av01.2.13M.12");
     assert_eq!(rfc6381(&[0x81]), None);
 }
+
+#[test]
+fn of_several_sequence_headers_the_last_before_the_frame_counts() {
+    let mut still = SEQUENCE;
+    // seq_profile 0, still_picture, reduced_still_picture_header, level 0, sizes as they fall.
+    still[2] = 0x18;
+    let (mut frames, _) = Frames::new(&record()).unwrap();
+    let unit = frames.read(&frame(&[&still, &SEQUENCE, &INTER, &still])).unwrap();
+    assert!(!unit.sync && unit.configured.is_none());
+    let unit = frames.read(&frame(&[&SEQUENCE, &still, &INTER])).unwrap();
+    assert!(unit.sync && unit.configured.is_some(), "a still picture is a key frame");
+}

@@ -175,7 +175,12 @@ impl Frames {
                         leading_bytes = obu.whole.len();
                     }
                 }
-                SEQUENCE_HEADER if self.sequence != obu.whole => {
+                // The last one before the frame is in force.
+                SEQUENCE_HEADER if !picture && self.sequence == obu.whole => {
+                    reduced = self.reduced_still_picture;
+                    fresh = None;
+                }
+                SEQUENCE_HEADER if !picture => {
                     let sequence = Sequence::read(obu.payload).map_err(broken)?;
                     reduced = sequence.reduced_still_picture;
                     fresh = Some((sequence, obu.whole));
