@@ -1,23 +1,19 @@
 //! The push demuxer: finds its way through the elements of a Matroska or WebM document.
 //!
-//! It walks the input once and keeps only what is needed to go on. Info, Tracks and Tags are
-//! gathered and read whole, blocks are handed to `frames`, everything else is passed over without
-//! being kept, however long it is. It knows no codecs and does not judge configurations.
-
-use std::collections::VecDeque;
+//! It walks the input once and keeps only what is needed to go on: what matters is gathered and
+//! handed to `segment`, everything else is passed over, however long it is. It knows which elements
+//! may stand where, and nothing of their content.
 
 use bytes::Bytes;
 
-use super::document::{DEFAULT_TIMESTAMP_SCALE_NS, check_ebml_header, timestamp_scale_ns};
-use super::ebml::{Header, Size, uint};
-use super::frames::{Framed, Frames, Group};
+use super::document::check_ebml_header;
+use super::ebml::{Header, Size};
 use super::id::Id;
 use super::input::{Input, Next};
 use super::limit::{MAX_BLOCK_BYTES, MAX_EBML_HEADER_BYTES, MAX_HEADER_ELEMENT_BYTES};
 use super::place::{Extent, Level, Place};
-use super::tracks::TrackEntry;
-use super::{tags, timing, tracks};
-use crate::container::{Boundary, Event};
+use super::segment::Segment;
+use crate::container::Event;
 use crate::{Error, Fault};
 
 /// Push demuxer for Matroska and WebM: [`push`](Self::push) bytes in chunks of any size and call
@@ -37,16 +33,7 @@ pub struct Demuxer {
     /// Whether an EBML header has been read and checked, and no Segment has followed the last one.
     headed: bool,
     awaits_segment: bool,
-    /// The Block of the present BlockGroup, and what the group says of it.
-    block: Option<Framed>,
-    group_says: Group,
-    /// TimestampScale of the present Segment, once its Info has come.
-    scale_ns: Option<u64>,
-    /// The present Segment's tracks, and whether they have been announced.
-    entries: Vec<(TrackEntry, u64)>,
-    announced: bool,
-    frames: Frames,
-    ready: VecDeque<Event>,
+    segment: Segment,
     ended: bool,
     failed: Option<Error>,
 }
@@ -97,7 +84,7 @@ impl Demuxer {
     /// The first fault in the input; the same again on every later call.
     #[expect(clippy::should_implement_trait, reason = "an iterator ends; this goes on after a push")]
     pub fn next(&mut self) -> Result<Option<Event>, Error> {
-        if let Some(event) = self.ready.pop_front() {
+        if let Some(event) = self.segment.pop() {
             return Ok(Some(event));
         }
         if let Some(error) = &self.failed {
@@ -107,7 +94,7 @@ impl Demuxer {
             match self.step() {
                 Ok(Step::Event(event)) => return Ok(Some(event)),
                 Ok(Step::On) => {
-                    if let Some(event) = self.ready.pop_front() {
+                    if let Some(event) = self.segment.pop() {
                         return Ok(Some(event));
                     }
                 }
@@ -120,7 +107,7 @@ impl Demuxer {
         };
         self.failed = Some(error.clone());
         // Events may have come to light in the step that failed; they are before the fault.
-        self.ready.pop_front().map_or(Err(error), |event| Ok(Some(event)))
+        self.segment.pop().map_or(Err(error), |event| Ok(Some(event)))
     }
 
     #[inline]
@@ -161,13 +148,9 @@ impl Demuxer {
     fn close_complete(&mut self) -> Result<Option<Event>, Error> {
         let here = self.input.position();
         if self.place.leave_group(here)
-            && let Some(mut framed) = self.block.take()
+            && let Some(event) = self.segment.end_group()?
         {
-            framed.group = Some(self.group_says);
-            return match self.frames.read(framed, &mut self.ready)? {
-                Some(event) => Ok(Some(event)),
-                None => Ok(self.ready.pop_front()),
-            };
+            return Ok(Some(event));
         }
         self.place.leave_complete(here);
         Ok(None)
@@ -194,10 +177,7 @@ impl Demuxer {
             Id::SEGMENT if self.headed => {
                 self.place.enter_segment(extent);
                 self.awaits_segment = false;
-                self.scale_ns = None;
-                self.entries.clear();
-                self.announced = false;
-                self.frames.retire_tracks();
+                self.segment.begin();
                 Ok(Step::On)
             }
             Id::VOID | Id::CRC32 if self.headed => self.skip(id, size),
@@ -213,9 +193,7 @@ impl Demuxer {
             Id::INFO | Id::TRACKS | Id::TAGS => self.gather(id, size, MAX_HEADER_ELEMENT_BYTES),
             Id::CLUSTER => {
                 self.place.enter_cluster(extent);
-                self.frames.set_cluster(None);
-                // Info is mandatory, but its defaults serve a Segment that lacks it.
-                self.announce();
+                self.segment.begin_cluster();
                 Ok(Step::On)
             }
             Id::SIMPLE_BLOCK | Id::BLOCK_GROUP => {
@@ -232,11 +210,11 @@ impl Demuxer {
             Id::SIMPLE_BLOCK => self.gather(id, size, MAX_BLOCK_BYTES),
             Id::BLOCK_GROUP => {
                 self.place.enter_group(extent);
-                self.group_says = Group::default();
+                self.segment.begin_group();
                 Ok(Step::On)
             }
             Id::TIMESTAMP => {
-                if self.frames.cluster().is_some() {
+                if self.segment.has_time() {
                     return Err(self.wrong(format!("the Cluster has a second {id}")));
                 }
                 self.gather(id, size, 8)
@@ -252,14 +230,14 @@ impl Demuxer {
     fn open_in_group(&mut self, id: Id, size: Size) -> Result<Step, Error> {
         match id {
             Id::BLOCK => {
-                if self.block.is_some() {
+                if self.segment.has_block() {
                     return Err(self.wrong(format!("the BlockGroup has a second {id}")));
                 }
                 self.gather(id, size, MAX_BLOCK_BYTES)
             }
             Id::BLOCK_DURATION => self.gather(id, size, 8),
             Id::REFERENCE_BLOCK => {
-                self.group_says.references = true;
+                self.segment.refer();
                 self.skip(id, size)
             }
             _ if id.is_root() || id.is_top_level() => Err(self.misplaced(id, Id::BLOCK_GROUP)),
@@ -270,84 +248,14 @@ impl Demuxer {
     /// Acts on an element that has been read whole.
     #[inline]
     fn body(&mut self, id: Id, body: Bytes) -> Result<Option<Event>, Error> {
-        let offset = self.start;
         let start = self.input.position() - body.len() as u64;
-        match id {
-            Id::SIMPLE_BLOCK => {
-                let framed = Framed { id, offset, data: body, group: None };
-                return self.frames.read(framed, &mut self.ready);
-            }
-            Id::BLOCK => self.block = Some(Framed { id, offset, data: body, group: None }),
-            Id::BLOCK_DURATION => self.group_says.duration = uint(&body),
-            Id::TIMESTAMP => return self.cluster_time(&body).map(Some),
-            Id::EBML => {
-                check_ebml_header(&body, offset, start)?;
-                self.headed = true;
-                self.awaits_segment = true;
-            }
-            Id::INFO => {
-                let scale_ns = timestamp_scale_ns(&body, start)?;
-                if self.announced && self.scale_ns.unwrap_or(DEFAULT_TIMESTAMP_SCALE_NS) != scale_ns {
-                    return Err(self.wrong(format!("the {id} changes the TimestampScale within a Segment")));
-                }
-                self.scale_ns = Some(scale_ns);
-                if !self.entries.is_empty() {
-                    self.announce();
-                }
-            }
-            Id::TRACKS => self.tracks(tracks::parse(&body, start)?),
-            Id::TAGS => {
-                let found = tags::parse(&body, start)?;
-                if !found.tags.is_empty() {
-                    self.ready.push_back(Event::Tags(found.tags));
-                }
-                if found.end_of_fragment {
-                    self.ready.push_back(Event::EndOfFragment);
-                }
-            }
-            _ => {}
+        if id == Id::EBML {
+            check_ebml_header(&body, self.start, start)?;
+            self.headed = true;
+            self.awaits_segment = true;
+            return Ok(None);
         }
-        Ok(None)
-    }
-
-    fn cluster_time(&mut self, body: &[u8]) -> Result<Event, Error> {
-        let scale_ns = self.scale_ns.unwrap_or(DEFAULT_TIMESTAMP_SCALE_NS);
-        let raw = uint(body);
-        self.frames.set_cluster(raw);
-        let time = raw.and_then(|raw| timing::boundary(raw, scale_ns));
-        let Some((timecode, timescale)) = time else {
-            let what = "the Timestamp of the Cluster does not fit 64 bits";
-            return Err(Error::new(Fault::Limit, self.start, what));
-        };
-        Ok(Event::Boundary(Boundary { timecode, timescale }))
-    }
-
-    /// Takes a Tracks element; the same one again within a Segment changes nothing.
-    fn tracks(&mut self, entries: Vec<(TrackEntry, u64)>) {
-        let same = self.announced
-            && entries.len() == self.entries.len()
-            && entries.iter().zip(&self.entries).all(|((new, _), (old, _))| new == old);
-        if same {
-            return;
-        }
-        self.entries = entries;
-        self.announced = false;
-        if self.scale_ns.is_some() {
-            self.announce();
-        }
-    }
-
-    /// Announces the tracks, once the clock they count in is known.
-    fn announce(&mut self) {
-        if self.announced || self.entries.is_empty() {
-            return;
-        }
-        self.announced = true;
-        let scale_ns = self.scale_ns.unwrap_or(DEFAULT_TIMESTAMP_SCALE_NS);
-        let (tracks, readers) =
-            self.entries.iter().map(|(entry, offset)| entry.declare(scale_ns, *offset)).unzip();
-        self.frames.set_readers(readers);
-        self.ready.push_back(Event::Tracks(tracks));
+        self.segment.read(id, self.start, start, body)
     }
 
     /// Begins to read an element whole.

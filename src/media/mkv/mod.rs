@@ -4,8 +4,8 @@
 //! tracks and samples into headers that go between the samples' own bytes.
 //!
 //! ```text
-//! input, ebml, place ─ demux ─┬─ document, tracks (audio, codec_id, encoding), tags
-//!                             └─ frames (block, timing)
+//! input, ebml, place ─ demux ─ segment ─┬─ document, tracks (audio, codec_id, encoding), tags
+//!                                       └─ frames (block, timing)
 //! tracks, samples ─ mux (header, codec_id, write) ─ output
 //! ```
 
@@ -27,6 +27,7 @@ mod mux;
 mod place;
 #[cfg(test)]
 mod real_test;
+mod segment;
 mod tags;
 mod timing;
 mod tracks;
