@@ -73,6 +73,16 @@ impl FrameLength {
     }
 }
 
+/// The sampling rates that AudioSpecificConfig numbers (ISO/IEC 14496-3 table 1.18).
+pub(super) const AAC_RATES: [u32; 13] =
+    [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
+
+/// The rate that an AAC `configuration` names first, which is that before spectral band replication.
+pub(super) fn aac_core_rate(configuration: &[u8]) -> Option<u32> {
+    let [first, second, ..] = *configuration else { return None };
+    AAC_RATES.get(usize::from((first & 7) << 1 | second >> 7)).copied()
+}
+
 /// A track's two sampling rates, before and after spectral band replication, which doubles it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rates {

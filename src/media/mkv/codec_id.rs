@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::audio::WaveFormat;
+use super::audio::{AAC_RATES, WaveFormat};
 use crate::{Codec, TrackKind};
 
 /// CodecID of audio that WAVEFORMATEX describes.
@@ -99,10 +99,7 @@ pub(super) fn aac_configuration(id: &str, core_rate: u32, output_rate: u32, chan
 }
 
 fn rate_index(rate: u32) -> Option<u64> {
-    const RATES: [u32; 13] = [
-        96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350,
-    ];
-    RATES.iter().position(|&known| known == rate).map(|index| index as u64)
+    AAC_RATES.iter().position(|&known| known == rate).map(|index| index as u64)
 }
 
 /// The CodecID of `codec`.

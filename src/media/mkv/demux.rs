@@ -67,9 +67,11 @@ impl Demuxer {
     }
 
     /// Takes the next bytes of the input. Drain with [`next`](Self::next) before the next push:
-    /// chunks wait in memory until they are read.
+    /// chunks wait in memory until they are read. After an error nothing is kept.
     pub fn push(&mut self, chunk: Bytes) {
-        self.input.push(chunk);
+        if self.failed.is_none() {
+            self.input.push(chunk);
+        }
     }
 
     /// Says that the input is complete.
@@ -106,6 +108,7 @@ impl Demuxer {
             }
         };
         self.failed = Some(error.clone());
+        self.input = Input::default();
         // Events may have come to light in the step that failed; they are before the fault.
         self.segment.pop().map_or(Err(error), |event| Ok(Some(event)))
     }

@@ -1,5 +1,9 @@
 //! Blocks to frames: lacing undone, stripped headers put back, times in track ticks.
 //!
+//! Only the first frame of a lace has a timestamp. Each later one follows the one before by that
+//! one's duration: its length in samples for audio that tells it, else its share of BlockDuration,
+//! else DefaultDuration. Where none of these is known, all frames of the lace get the same time.
+//!
 //! It knows the tracks and the Cluster's time, and nothing of where blocks come from.
 
 use std::collections::VecDeque;

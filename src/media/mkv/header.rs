@@ -2,7 +2,7 @@
 //!
 //! It takes configurations as canonical (see [`Codec`]) and does not check them.
 
-use super::audio::WaveFormat;
+use super::audio::{WaveFormat, aac_core_rate};
 use super::codec_id::codec_id;
 use super::id::Id;
 use super::write::{UNKNOWN_SIZE, Writer};
@@ -79,7 +79,13 @@ fn entry(track: &Track) -> Writer {
         }
         Shape::Audio { sample_rate, channels, bits_per_sample } => {
             let mut audio = Writer::default();
-            audio.float(Id::SAMPLING_FREQUENCY, f64::from(sample_rate));
+            let core = aac_core_rate(&track.configuration)
+                .filter(|&core| track.codec == Codec::Aac && core.checked_mul(2) == Some(sample_rate));
+            audio.float(Id::SAMPLING_FREQUENCY, f64::from(core.unwrap_or(sample_rate)));
+            if core.is_some() {
+                // Spectral band replication doubles the rate.
+                audio.float(Id::OUTPUT_SAMPLING_FREQUENCY, f64::from(sample_rate));
+            }
             audio.uint(Id::CHANNELS, u64::from(channels));
             if bits_per_sample > 0 {
                 audio.uint(Id::BIT_DEPTH, u64::from(bits_per_sample));

@@ -68,6 +68,18 @@ fn claims_beyond_the_limits_are_refused_before_anything_is_reserved() {
 }
 
 #[test]
+fn after_an_error_nothing_is_kept() {
+    let mut demuxer = Demuxer::new();
+    demuxer.push(Bytes::from_static(&[0; 12]));
+    let error = demuxer.next().unwrap_err();
+    let chunk = Bytes::from(vec![0; 100]);
+    demuxer.push(chunk.clone());
+    assert!(chunk.is_unique(), "the chunk is let go");
+    demuxer.finish();
+    assert_eq!(demuxer.next(), Err(error));
+}
+
+#[test]
 fn an_endless_void_and_millions_of_tiny_elements_cost_no_memory() {
     let mut demuxer = Demuxer::new();
     demuxer.push([ebml(), segment_id(), claim(Id::VOID, 1 << 40)].concat().into());

@@ -202,6 +202,19 @@ fn fast_video_gets_finer_ticks() {
 }
 
 #[test]
+fn aac_with_a_doubled_rate_keeps_its_grid() {
+    let heaac = track(1, Codec::Aac, 48_000, &[0x2B, 0x11, 0x88, 0x00], sound(48_000, 2, 0));
+    let samples = [sample(1, 0, 0, true, b"x"), sample(1, 2048, 2048, true, b"y")];
+    let events = events(&join(&Muxer::new(std::slice::from_ref(&heaac)), &[&samples]));
+    let Some(Event::Tracks(tracks)) = events.first() else { panic!("{events:?}") };
+    assert_eq!(tracks[0].track.shape, heaac.shape);
+    assert_eq!(
+        frames(&events).iter().map(|f| (f.pts_ticks, f.duration_ticks)).collect::<Vec<_>>(),
+        [(0, 2048), (2048, 2048)]
+    );
+}
+
+#[test]
 fn a_sample_of_an_unknown_track_is_refused() {
     let muxer = Muxer::new(&[subtitles(1)]);
     let error = muxer.cluster([&sample(2, 0, 0, true, b"x")]).unwrap_err();
