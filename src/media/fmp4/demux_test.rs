@@ -397,3 +397,43 @@ fn a_producer_reference_time_reaches_its_track() {
         assert!(frames(&events).iter().any(|frame| frame.pts_ticks == time.media_ticks), "{time:?}");
     }
 }
+
+/// Files that others made, beside the repository where they exist.
+#[test]
+fn files_made_by_others_read_as_ffprobe_reads_them_or_say_what_is_wrong() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/media");
+    if !folder.exists() {
+        println!("skipped: there is no {}", folder.display());
+        return;
+    }
+    for good in [
+        "mediamtx/offline_av1.mp4",
+        "mediamtx/offline_h264.mp4",
+        "mediamtx/offline_h265.mp4",
+        "mediamtx/offline_vp9.mp4",
+        "mp4parse/opus_audioinit.mp4",
+    ] {
+        assert_as_probed(&folder.join(good));
+    }
+    let remux = "before the header (moov)";
+    for (bad, says) in [
+        ("mp4ff/h264.mp4", remux),
+        ("mp4ff/hevc.mp4", remux),
+        ("mp4parse/h264_white_frame_sar_16_9.mp4", remux),
+        ("mp4parse/hevc_white_frame.mp4", remux),
+        ("mp4parse/tiny_av1.mp4", remux),
+        ("mp4parse/no_timescale.mp4", "the moov box has no mvhd box"),
+        ("mp4parse/zero_empty_stsc.mp4", "entry 2 of the stsc box begins at chunk 1, after chunk 1"),
+    ] {
+        let error = demux(&read(&folder.join(bad)), || 64 * 1024).unwrap_err();
+        assert!(error.message.contains(says), "{bad}: {error}");
+    }
+    // The files whose header comes last are sound otherwise: read them as the hint says.
+    for late in ["mp4ff/h264.mp4", "mp4ff/hevc.mp4", "mp4parse/hevc_white_frame.mp4", "mp4parse/tiny_av1.mp4"]
+    {
+        let source = folder.join(late).to_string_lossy().into_owned();
+        let name = late.replace('/', "-").replace(".mp4", "-remuxed");
+        let movflags = "frag_keyframe+empty_moov+default_base_moof";
+        assert_as_probed(&made(&name, &[&["-i", &source, "-c", "copy"]], movflags));
+    }
+}
