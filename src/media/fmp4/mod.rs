@@ -18,6 +18,8 @@ mod boxes;
 mod demux;
 mod fragment;
 #[cfg(test)]
+mod fragment_test;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod hostile_test;
