@@ -140,7 +140,7 @@ fn begin_segment(stream: &Stream, volume: &Volume, batch: &Batch) -> Option<Appe
         created,
         stream: stream.name.clone(),
     };
-    match Appender::create(volume.disk.as_ref(), &stream.folder, header) {
+    match Appender::create(volume.disk.as_ref(), &stream.folder, header, volume.bounds()) {
         Ok(appender) => {
             lock(&stream.state).segments.open = Some(Open::new(&appender, Vec::new()));
             add(&volume.counters.open_segments, 1);

@@ -62,25 +62,28 @@ impl Drop for FolderLock {
     }
 }
 
+/// Reads the clean file, if there is one.
+pub(crate) fn read_clean(disk: &dyn Disk, folder: &Path) -> Result<Option<Result<Clean, Malformed>>, Error> {
+    let path = folder.join(Clean::NAME);
+    let content = read_small(disk, &path, LARGEST_CLEAN).map_err(|error| Error::io("read", &path, &error))?;
+    let clean = content.map(|content| Clean::decode(&content));
+    match clean {
+        Some(Err(Malformed::Version(version))) => Err(Error::damaged(&path, 0, Malformed::Version(version))),
+        clean => Ok(clean),
+    }
+}
+
 /// Reads the clean file and removes it: from now on the shutdown was not orderly, until it was.
-/// A damaged one counts as none, and its damage is told.
+/// A damaged one counts as none; its flaw is told.
 pub(crate) fn take_clean(
     disk: &dyn Disk,
     folder: &Path,
 ) -> Result<(Option<Clean>, Option<Malformed>), Error> {
+    let Some(clean) = read_clean(disk, folder)? else { return Ok((None, None)) };
     let path = folder.join(Clean::NAME);
-    let content = read_small(disk, &path, LARGEST_CLEAN).map_err(|error| Error::io("read", &path, &error))?;
-    let Some(content) = content else { return Ok((None, None)) };
-    let clean = Clean::decode(&content);
-    if let Err(Malformed::Version(version)) = clean {
-        return Err(Error::damaged(&path, 0, Malformed::Version(version)));
-    }
     let removed = disk.remove_file(&path).and_then(|()| disk.sync_folder(folder).map_err(sync_failed));
     removed.map_err(|error| Error::io("remove", &path, &error))?;
-    Ok(match clean {
-        Ok(clean) => (Some(clean), None),
-        Err(reason) => (None, Some(reason)),
-    })
+    Ok((clean.as_ref().ok().cloned(), clean.err()))
 }
 
 /// Writes the clean file.

@@ -42,6 +42,12 @@ pub(crate) fn name(text: &str) -> StreamName {
     StreamName::new(text).unwrap()
 }
 
+/// A folder in memory where there is one: for tests whose data files are simulated, and whose
+/// index need not wait for a real disk.
+pub(crate) fn memory_folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 /// A time in milliseconds after [`START`].
 pub(crate) fn at(ms: i64) -> WallTime {
     START.offset_micros(ms * 1000)

@@ -1,6 +1,20 @@
 //! Tests of the store through its public face.
 
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod kill;
+#[cfg(test)]
 mod live;
+#[cfg(test)]
+mod power;
+#[cfg(test)]
+mod query;
+#[cfg(test)]
+mod sim;
+#[cfg(test)]
+mod writers;

@@ -174,4 +174,12 @@ impl Database {
         }
         result
     }
+
+    /// Gathers everything in the one file, so that it can be moved.
+    pub(crate) fn finish(&self) -> Result<(), Error> {
+        lock(&self.readers).clear();
+        let wrap = |error| failed(&self.path, &error);
+        let writer = lock(&self.writer);
+        writer.pragma_update(None, "journal_mode", "DELETE").map_err(wrap)
+    }
 }

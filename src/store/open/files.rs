@@ -5,25 +5,25 @@ use std::path::{Path, PathBuf};
 use kinora_base::WallTime;
 
 use crate::Error;
-use crate::disk::{read_block_at, read_small, replace_small};
+use crate::disk::{Disk, read_block_at, read_small, replace_small};
 use crate::format::{Malformed, SegmentFileName, SegmentHeader, StreamFile, open_name};
 use crate::segment::open_failed;
 use crate::volume::Volume;
 
 /// The files of a stream.
-pub(super) struct Files {
+pub(crate) struct Files {
     /// Names of sealed segments.
-    pub(super) sealed: Vec<(u64, String)>,
+    pub(crate) sealed: Vec<(u64, String)>,
     /// First numbers of open segments, ascending.
-    pub(super) open: Vec<u64>,
+    pub(crate) open: Vec<u64>,
     /// Unfinished small files.
-    pub(super) remnants: Vec<PathBuf>,
-    has_stream_file: bool,
+    pub(crate) remnants: Vec<PathBuf>,
+    pub(crate) has_stream_file: bool,
 }
 
 impl Files {
-    pub(super) fn list(volume: &Volume, folder: &Path) -> Result<Self, Error> {
-        let names = volume.disk.list(folder).map_err(|error| Error::io("list", folder, &error))?;
+    pub(crate) fn list(disk: &dyn Disk, folder: &Path) -> Result<Self, Error> {
+        let names = disk.list(folder).map_err(|error| Error::io("list", folder, &error))?;
         let mut files =
             Self { sealed: Vec::new(), open: Vec::new(), remnants: Vec::new(), has_stream_file: false };
         for name in names {

@@ -4,6 +4,7 @@ mod files;
 mod segments;
 mod store;
 
+pub(crate) use files::Files;
 pub(crate) use store::open_streams;
 
 use std::path::Path;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 use kinora_base::{ErrorKind, FragmentNumber, StreamName};
 
-use self::files::{Files, created};
+use self::files::created;
 use crate::configurations::Configurations;
 use crate::duplicates::Newest;
 use crate::format::CleanStream;
@@ -31,6 +32,21 @@ struct Known {
     watermark: Option<Watermark>,
 }
 
+/// Fills the index with what the files of the stream `name` say. No segment is changed.
+pub(crate) fn index_stream(
+    volume: &Arc<Volume>,
+    name: &StreamName,
+    report: &mut Recovery,
+) -> Result<(), Error> {
+    let folder = volume.streams().join(name.as_str());
+    let files = Files::list(volume.disk.as_ref(), &folder)?;
+    let Some(created) = created(volume, &folder, &files)? else { return Ok(()) };
+    let id = volume.database.add_stream(name, created)?;
+    let mut opening = Opening { volume, name, folder: &folder, id, report };
+    opening.reconcile(&files)?;
+    files.open.iter().try_for_each(|first| opening.index_open_segment(*first))
+}
+
 /// Opens the stream `name`; none if its folder holds nothing, which an interrupted creation leaves.
 fn open_stream(
     (volume, lanes): (&Arc<Volume>, &Lanes),
@@ -39,7 +55,7 @@ fn open_stream(
     report: &mut Recovery,
 ) -> Result<Option<Stream>, Error> {
     let folder = volume.streams().join(name.as_str());
-    let files = Files::list(volume, &folder)?;
+    let files = Files::list(volume.disk.as_ref(), &folder)?;
     let Some(created) = created(volume, &folder, &files)? else {
         let removed = files.remnants.iter().try_for_each(|path| volume.disk.remove_file(path));
         removed

@@ -3,7 +3,6 @@
 //! The files are the truth; the index follows. Nothing that was durable is changed here.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use kinora_base::ErrorKind;
 
@@ -13,7 +12,9 @@ use crate::Error;
 use crate::disk::{DiskFile, read_block_at, sync_failed};
 use crate::format::{CleanStream, Record, SegmentId, open_name};
 use crate::index::Watermark;
-use crate::segment::{Recovered, Sealed, Sealing, Unusable, open_failed, read_record, recover, seal};
+use crate::segment::{
+    Payloads, Recovered, Sealed, Sealing, Unusable, open_failed, read_record, recover, seal,
+};
 
 impl Opening<'_> {
     /// Brings the index into agreement with the names of the sealed files.
@@ -79,6 +80,25 @@ impl Opening<'_> {
         if known.is_empty() { Ok(()) } else { self.volume.database.add_configurations(self.id, &known) }
     }
 
+    /// Copies what the index holds of an open segment: its codec configurations.
+    pub(super) fn index_open_segment(&mut self, first: u64) -> Result<(), Error> {
+        let path = self.folder.join(open_name(first));
+        let file = self.volume.disk.open(&path, false).map_err(|error| open_failed(&path, &error))?;
+        match recover(&path, file, |_| 0, Payloads::Undecided) {
+            Ok(recovered) => self.recovered_configurations(&recovered),
+            Err(Unusable::Io(error)) => Err(Error::io("read", &path, &error)),
+            Err(Unusable::Version(version)) => Err(unknown_version(&path, version)),
+            // The next opening deals with it.
+            Err(Unusable::Header { .. }) => Ok(()),
+        }
+    }
+
+    fn recovered_configurations(&mut self, recovered: &Recovered) -> Result<(), Error> {
+        let appender = &recovered.appender;
+        let places = appender.configurations.iter().map(|place| (place.id, u64::from(place.offset)));
+        self.copy_configurations(appender.file.as_ref(), appender.header.id, places.collect())
+    }
+
     /// Recovers an open segment. The newest goes on, unless it is damaged; any other is sealed.
     pub(super) fn open_segment(
         &mut self,
@@ -94,7 +114,7 @@ impl Opening<'_> {
             let marked = watermark.filter(|mark| mark.segment == segment.0).map_or(0, |mark| mark.durable_to);
             marked.max(clean.map_or(0, |clean| clean.open_end))
         };
-        let mut recovered = match recover(&path, file, durable_to) {
+        let mut recovered = match recover(&path, file, durable_to, Payloads::Undecided) {
             Ok(recovered) => recovered,
             Err(Unusable::Io(error)) => return Err(Error::io("read", &path, &error)),
             Err(Unusable::Version(version)) => return Err(unknown_version(&path, version)),
@@ -115,13 +135,14 @@ impl Opening<'_> {
             self.damage(&path, flaw.offset, flaw.number, flaw.reason);
         }
         let damaged = self.report.damaged_segments.contains(&path);
-        let places = recovered.appender.configurations.iter().map(|p| (p.id, u64::from(p.offset)));
-        let (file, id) = (Arc::clone(&recovered.appender.file), recovered.appender.header.id);
-        self.copy_configurations(file.as_ref(), id, places.collect())?;
+        self.recovered_configurations(&recovered)?;
         if clean.is_none() && !damaged && recovered.appender.allocated > recovered.appender.end {
             // Remains of an unfinished write must not lie where later records will.
             self.report.discarded_bytes += recovered.torn_bytes;
-            let cut = recovered.appender.cut().and_then(|()| file.sync_all().map_err(sync_failed));
+            let cut = recovered
+                .appender
+                .cut()
+                .and_then(|()| recovered.appender.file.sync_all().map_err(sync_failed));
             cut.map_err(|error| Error::io("cut", &path, &error))?;
         }
         if is_newest && !damaged {

@@ -110,12 +110,18 @@ impl Appender {
     const LARGEST: u64 = u32::MAX as u64 - (16 << 20);
 
     /// Creates the segment's file in `folder`, durable under its name.
-    pub(crate) fn create(disk: &dyn Disk, folder: &Path, header: SegmentHeader) -> io::Result<Self> {
+    pub(crate) fn create(
+        disk: &dyn Disk,
+        folder: &Path,
+        header: SegmentHeader,
+        bounds: Bounds,
+    ) -> io::Result<Self> {
+        let ahead = FIRST_STEP.min(bounds.preallocate_bytes).max(SegmentHeader::BYTES_U64);
         let path = folder.join(open_name(header.first));
         let file = disk.create(&path)?;
         let (block, crc) = header.encode();
         let written = file
-            .allocate(0, FIRST_STEP)
+            .allocate(0, ahead)
             .and_then(|()| write_all_at(file.as_ref(), &[&block], 0))
             .and_then(|()| file.sync_all().map_err(sync_failed))
             .and_then(|()| disk.sync_folder(folder).map_err(sync_failed));
@@ -126,7 +132,7 @@ impl Appender {
             }
             return Err(error);
         }
-        Ok(Self::resume(header, path, file, crc, FIRST_STEP))
+        Ok(Self::resume(header, path, file, crc, ahead))
     }
 
     /// An empty segment whose file exists; the caller fills in what is known of its records.

@@ -11,6 +11,6 @@ mod sealed;
 
 pub(crate) use appender::{Append, AppendFailed, Appended, Appender, Bounds};
 pub(crate) use payload::{ReadFailed, read_record};
-pub(crate) use recovery::{Recovered, Unusable, recover};
+pub(crate) use recovery::{Payloads, Recovered, Unusable, recover};
 pub(crate) use seal::{Sealing, seal};
 pub(crate) use sealed::{Segment as Sealed, find_entry, fragments_of, open_failed};

@@ -59,12 +59,22 @@ impl From<io::Error> for Unusable {
     }
 }
 
+/// Which payloads are read and checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Payloads {
+    /// Those that are not known to have been durable; headers before them are hopped to.
+    Undecided,
+    /// All.
+    All,
+}
+
 /// Walks the records of the open segment at `path`. Everything before `durable_to` is known to
-/// have been durable; payloads are read and checked from there on, headers before it hopped to.
+/// have been durable.
 pub(crate) fn recover(
     path: &Path,
     file: Arc<dyn DiskFile>,
     durable_to: impl FnOnce(SegmentId) -> u64,
+    payloads: Payloads,
 ) -> Result<Recovered, Unusable> {
     let length = file.len()?;
     let block = read_block_at(file.as_ref(), 0)?.unwrap_or([0; SegmentHeader::BYTES]);
@@ -82,6 +92,7 @@ pub(crate) fn recover(
     let mut walk = Walk {
         length,
         durable_to,
+        check_from: if payloads == Payloads::All { 0 } else { durable_to },
         payload: Vec::new(),
         found: Recovered { appender, entries: Vec::new(), next_ordinal, flaws: Vec::new(), torn_bytes: 0 },
     };
@@ -128,6 +139,7 @@ pub(crate) fn find_record(
 struct Walk {
     length: u64,
     durable_to: u64,
+    check_from: u64,
     payload: Vec<u8>,
     found: Recovered,
 }
@@ -192,7 +204,7 @@ impl Walk {
         if record.end() > self.length {
             return broken("is cut short");
         }
-        if at >= self.durable_to {
+        if at >= self.check_from {
             self.payload.resize(record.length as usize, 0);
             read_full_at(file.as_ref(), &mut self.payload, at + Record::BYTES_U64)?;
             if checksum(&self.payload) != record.payload_crc {

@@ -1,0 +1,67 @@
+//! Making the index anew from the data files, while no server runs.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use kinora_base::{ManualClock, StreamName, WallTime};
+
+use crate::disk::sync_failed;
+use crate::folder::FolderLock;
+use crate::index::Database;
+use crate::open::index_stream;
+use crate::volume::Volume;
+use crate::{Damage, Disk, Error, LocalDisk, Options, Recovery};
+
+/// What an index was made of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// Streams found.
+    pub streams: u64,
+    /// Sealed segments found.
+    pub segments: u64,
+    /// Files that could not be indexed.
+    pub damages: Vec<Damage>,
+}
+
+/// Makes the index of `data_dir` anew from file names and footers. No data file is changed; the
+/// old index is replaced only when the new one is complete.
+///
+/// # Errors
+/// `Conflict` if a server has the directory open, else as [`crate::Store::open`].
+pub fn rebuild_index(data_dir: &Path) -> Result<Rebuilt, Error> {
+    let _lock = FolderLock::take(data_dir)?;
+    let new = data_dir.join("meta.db.new");
+    let remove = |path: &Path| match LocalDisk.remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path, &error)),
+        _ => Ok(()),
+    };
+    for suffix in ["", "-wal", "-shm"] {
+        remove(&data_dir.join(format!("meta.db.new{suffix}")))?;
+    }
+    let database = Database::open(&new)?;
+    // The time is asked for only where a stream has lost both its file and its segments' headers.
+    let clock = Arc::new(ManualClock::at(WallTime::EARLIEST));
+    let volume = Arc::new(Volume::new((data_dir, Arc::new(LocalDisk)), Options::default(), clock, database));
+    let streams = volume.streams();
+    let names = LocalDisk.list(&streams).map_err(|error| Error::io("list", &streams, &error))?;
+    let mut report = Recovery::default();
+    let mut rebuilt = Rebuilt::default();
+    for name in names.iter().filter_map(|name| StreamName::new(name).ok()) {
+        index_stream(&volume, &name, &mut report)?;
+        rebuilt.streams += 1;
+    }
+    rebuilt.segments = report.indexed_segments;
+    rebuilt.damages = report.damages;
+    volume.database.finish()?;
+    drop(volume);
+    // A crash in between leaves no index, which the next opening makes anew just as well.
+    for suffix in ["-wal", "-shm"] {
+        remove(&data_dir.join(format!("{}{suffix}", Database::NAME)))?;
+    }
+    let index = data_dir.join(Database::NAME);
+    LocalDisk
+        .rename(&new, &index)
+        .and_then(|()| LocalDisk.sync_folder(data_dir).map_err(sync_failed))
+        .map_err(|error| Error::io("replace", &index, &error))?;
+    Ok(rebuilt)
+}

@@ -1,0 +1,223 @@
+//! `verify`: reading every stored byte, while no server runs, and saying what is damaged.
+//!
+//! Nothing is changed.
+
+mod segment;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use kinora_base::{ErrorKind, FragmentNumber, StreamName};
+
+use self::segment::{Checked, open_segment, sealed_segment};
+use crate::disk::read_small;
+use crate::folder::{FolderLock, read_clean};
+use crate::format::{Clean, StreamFile, open_name};
+use crate::index::{Database, SegmentRow};
+use crate::open::Files;
+use crate::{Damage, Disk, Error, LocalDisk};
+
+/// What was read, so far or in all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verification {
+    /// Streams.
+    pub streams: u64,
+    /// Segments, sealed and open.
+    pub segments: u64,
+    /// Whole fragments.
+    pub fragments: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// What is damaged.
+    pub damages: Vec<Damage>,
+}
+
+/// Reads every byte under `data_dir`: headers, chains, payloads, footers against records, names
+/// against contents, index rows against files. `progress` is told after each segment.
+///
+/// # Errors
+/// `Conflict` if a server has the directory open; `NotFound` if it is no data directory;
+/// `Unavailable` for input and output errors. Damage is no error: it is reported.
+pub fn verify(data_dir: &Path, mut progress: impl FnMut(&Verification)) -> Result<Verification, Error> {
+    let streams = data_dir.join("streams");
+    if !streams.is_dir() {
+        return Err(Error::new(
+            ErrorKind::NotFound,
+            format!("{} is no data directory: it has no folder 'streams'", data_dir.display()),
+        ));
+    }
+    let _lock = FolderLock::take(data_dir)?;
+    let mut verifier = Verifier { data_dir, found: Verification::default(), clean: None, index: None };
+    verifier.clean = verifier.read_clean()?;
+    verifier.index = verifier.read_index();
+    let mut names = LocalDisk.list(&streams).map_err(|error| Error::io("list", &streams, &error))?;
+    names.sort_unstable();
+    let names: Vec<_> = names.iter().filter_map(|name| StreamName::new(name).ok()).collect();
+    for name in &names {
+        verifier.stream(name, &streams.join(name.as_str()), &mut progress)?;
+    }
+    verifier.strangers(&names);
+    Ok(verifier.found)
+}
+
+/// What the index says of a stream.
+#[derive(Debug, Default)]
+struct Indexed {
+    rows: BTreeMap<u64, SegmentRow>,
+    watermark: Option<([u8; 16], u64)>,
+}
+
+struct Verifier<'a> {
+    data_dir: &'a Path,
+    found: Verification,
+    clean: Option<Clean>,
+    index: Option<BTreeMap<StreamName, Indexed>>,
+}
+
+impl Verifier<'_> {
+    fn damage(
+        &mut self,
+        stream: Option<&StreamName>,
+        path: &Path,
+        (offset, number, message): (u64, Option<u64>, String),
+    ) {
+        self.found.damages.push(Damage {
+            stream: stream.cloned(),
+            file: path.strip_prefix(self.data_dir).unwrap_or(path).to_owned(),
+            offset,
+            fragment: number.and_then(FragmentNumber::new),
+            message,
+        });
+    }
+
+    fn read_clean(&mut self) -> Result<Option<Clean>, Error> {
+        match read_clean(&LocalDisk, self.data_dir)? {
+            Some(Ok(clean)) => Ok(Some(clean)),
+            Some(Err(reason)) => {
+                let path = self.data_dir.join(Clean::NAME);
+                self.damage(None, &path, (0, None, reason.to_string()));
+                Ok(None)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// The whole index; none, and a report, if it cannot be read.
+    fn read_index(&mut self) -> Option<BTreeMap<StreamName, Indexed>> {
+        let path = self.data_dir.join(Database::NAME);
+        let read = || -> Result<_, Error> {
+            if !path.exists() {
+                return Err(Error::new(ErrorKind::Corrupt, "there is no index (rebuild-index makes it)"));
+            }
+            let database = Database::open(&path)?;
+            let marks = database.watermarks()?;
+            let mut index = BTreeMap::new();
+            for stream in database.streams()? {
+                let rows = database.segments_by_number(stream.id, 0, u64::MAX, false, usize::MAX)?;
+                let mark = marks.iter().find(|mark| mark.stream == stream.id);
+                let indexed = Indexed {
+                    rows: rows.into_iter().map(|row| (row.first, row)).collect(),
+                    watermark: mark.map(|mark| (mark.segment, mark.durable_to)),
+                };
+                index.insert(stream.name, indexed);
+            }
+            Ok(index)
+        };
+        match read() {
+            Ok(index) => Some(index),
+            Err(error) => {
+                self.damage(None, &path, (0, None, error.message));
+                None
+            }
+        }
+    }
+
+    fn stream(
+        &mut self,
+        name: &StreamName,
+        folder: &Path,
+        progress: &mut impl FnMut(&Verification),
+    ) -> Result<(), Error> {
+        self.found.streams += 1;
+        let files = Files::list(&LocalDisk, folder)?;
+        let stream_file = folder.join(StreamFile::NAME);
+        let content = read_small(&LocalDisk, &stream_file, StreamFile::BYTES)
+            .map_err(|error| Error::io("read", &stream_file, &error))?;
+        let block = content.as_deref().and_then(|content| content.first_chunk());
+        let reason = match block.map(StreamFile::decode) {
+            Some(Ok(_)) => None,
+            Some(Err(reason)) => Some(reason.to_string()),
+            None => Some("is missing or cut short".to_owned()),
+        };
+        if let Some(reason) = reason {
+            self.damage(Some(name), &stream_file, (0, None, format!("the stream file {reason}")));
+        }
+        let mut indexed = self.index.as_mut().map(|index| index.remove(name).unwrap_or_default());
+        for (first, file) in &files.sealed {
+            let path = folder.join(file);
+            let checked = sealed_segment(&LocalDisk, &path)?;
+            if let Some((indexed, row)) = indexed.as_mut().zip(checked.row.as_ref()) {
+                self.compare(name, &path, indexed.rows.remove(first), row);
+            }
+            self.segment(name, &path, checked);
+            progress(&self.found);
+        }
+        let clean =
+            self.clean.as_ref().and_then(|clean| clean.streams.iter().find(|left| left.name == *name));
+        let (clean_first, clean_end) = clean.map_or((0, 0), |left| (left.open_first, left.open_end));
+        let mark = indexed.as_ref().and_then(|indexed| indexed.watermark);
+        for first in &files.open {
+            let path = folder.join(open_name(*first));
+            let durable_to = |segment: crate::format::SegmentId| {
+                let marked = mark.filter(|(id, _)| *id == segment.0).map_or(0, |(_, durable_to)| durable_to);
+                marked.max(if clean_first == *first { clean_end } else { 0 })
+            };
+            let checked = open_segment(&LocalDisk, &path, durable_to)?;
+            self.segment(name, &path, checked);
+            progress(&self.found);
+        }
+        for row in indexed.into_iter().flat_map(|indexed| indexed.rows.into_values()) {
+            if !files.open.contains(&row.first) {
+                let path = folder.join(row.file_name());
+                self.damage(
+                    Some(name),
+                    &path,
+                    (0, None, "the index names a file that is missing".to_owned()),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn segment(&mut self, name: &StreamName, path: &Path, checked: Checked) {
+        self.found.segments += 1;
+        self.found.fragments += checked.fragments;
+        self.found.bytes += checked.bytes;
+        for flaw in checked.flaws {
+            self.damage(Some(name), path, flaw);
+        }
+    }
+
+    fn compare(&mut self, name: &StreamName, path: &Path, row: Option<SegmentRow>, expected: &SegmentRow) {
+        let reason = match row {
+            Some(row) if row == *expected => return,
+            Some(_) => "the index describes this file wrongly (rebuild-index corrects it)",
+            // After a crash the index may lack the newest segments; the next start adds them.
+            None if self.clean.is_none() => return,
+            None => "the index lacks this file (rebuild-index adds it)",
+        };
+        self.damage(Some(name), path, (0, None, reason.to_owned()));
+    }
+
+    /// Reports streams that only the index knows.
+    fn strangers(&mut self, names: &[StreamName]) {
+        let index = self.index.take().unwrap_or_default();
+        let path = self.data_dir.join(Database::NAME);
+        for stream in index.into_keys().filter(|stream| !names.contains(stream)) {
+            if self.clean.is_some() {
+                let message = "the index names a stream that has no folder".to_owned();
+                self.damage(Some(&stream), &path, (0, None, message));
+            }
+        }
+    }
+}

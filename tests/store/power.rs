@@ -1,0 +1,126 @@
+//! Power cuts at every point of a workload, one after the other: nothing acknowledged is lost, no
+//! number is given twice.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kinora_store::{Axis, Begun, Store, Stream};
+
+use super::harness::*;
+use super::sim::{Chance, SimDisk};
+
+/// What is known from outside: every acknowledgement and every number ever seen.
+#[derive(Default)]
+struct Witness {
+    acked: BTreeMap<(String, u64), Bytes>,
+    begun: BTreeMap<(String, u64), i64>,
+    ms: i64,
+}
+
+impl Witness {
+    /// Writes to two streams until the power goes or there is nothing more to do.
+    fn work(&mut self, disk: &SimDisk, folder: &Path, chance: &mut Chance) {
+        let Ok(store) = Store::open_on(Arc::new(disk.clone()), folder, options(), clock()) else {
+            assert!(disk.power_is_cut());
+            return;
+        };
+        assert_eq!(store.recovery().damages, [], "a power cut is no damage");
+        self.check(&store);
+        for name in ["a", "b"] {
+            if chance.below(8) > 0 {
+                let _ = self.write(&store, name, chance);
+            }
+        }
+        if chance.below(3) == 0 {
+            store.close();
+        }
+    }
+
+    fn write(&mut self, store: &Store, stream: &str, chance: &mut Chance) -> Result<(), kinora_store::Error> {
+        let handle = store.create_stream(&name(stream))?;
+        let mut writer = run(handle.writer())?;
+        let mut promised = Vec::new();
+        for _ in 0..chance.below(12) {
+            self.ms += 1000;
+            let take = Take::at(self.ms, payload(self.ms as u64, 100 + chance.below(6000)));
+            let Begun::Live(number) = begin(&mut writer, &take)? else { panic!("a new time") };
+            let before = self.begun.insert((stream.to_owned(), number.get()), self.ms);
+            assert_eq!(before, None, "number {number} of {stream} was given twice");
+            if chance.below(6) == 0 {
+                writer.abandon();
+                continue;
+            }
+            let finished = finish(&mut writer, &take)?;
+            promised.push((number.get(), take.payload, finished.durable));
+            if chance.below(3) == 0 {
+                self.collect(stream, &mut promised);
+            }
+        }
+        self.collect(stream, &mut promised);
+        Ok(())
+    }
+
+    fn collect(&mut self, stream: &str, promised: &mut Vec<(u64, Bytes, kinora_store::Durable)>) {
+        for (number, payload, durable) in promised.drain(..) {
+            if wait(durable).is_ok() {
+                self.acked.insert((stream.to_owned(), number), payload);
+            }
+        }
+    }
+
+    /// Everything acknowledged is there, and everything that is there is whole.
+    fn check(&self, store: &Store) {
+        let mut served = BTreeMap::new();
+        for stream in store.streams() {
+            let listed = stream.fragments(&everything(Axis::Arrival)).unwrap();
+            for (ordinal, fragment) in listed.iter().enumerate() {
+                assert_eq!(fragment.ordinal, ordinal as u64, "ordinals have no holes");
+                let key = (stream.name().to_string(), fragment.number.get());
+                let ms = self.begun[&key];
+                assert_eq!(fragment.producer_time, at(ms), "{key:?}");
+                served.insert(key, read(&stream, fragment));
+            }
+            assert_tail_matches(&stream, &numbers(&listed));
+            assert_eq!(stream.summary().fragments, listed.len() as u64);
+        }
+        for (key, payload) in &self.acked {
+            assert_eq!(served.get(key), Some(payload), "{key:?} was acknowledged");
+        }
+    }
+}
+
+fn assert_tail_matches(stream: &Stream, listed: &[u64]) {
+    let tail = stream.tail(5).unwrap().fragments;
+    assert_eq!(numbers(&tail), &listed[listed.len().saturating_sub(5)..]);
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_whenever_the_power_goes() {
+    let (mut cuts, mut acks) = (0, 0);
+    for seed in 0..40 {
+        let mut chance = Chance(seed);
+        let mut witness = Witness::default();
+        let folder = memory_folder();
+        let mut disk = SimDisk::default();
+        for _ in 0..8 {
+            disk.cut_power_after(1 + chance.below(120));
+            witness.work(&disk, folder.path(), &mut chance);
+            cuts += 1;
+            disk = disk.after_power_cut(&mut chance);
+            if chance.below(4) == 0 {
+                // The index holds nothing that the files do not.
+                for suffix in ["", "-wal", "-shm"] {
+                    let _ = std::fs::remove_file(folder.path().join(format!("meta.db{suffix}")));
+                }
+            }
+        }
+        let store = Store::open_on(Arc::new(disk), folder.path(), options(), clock()).unwrap();
+        assert_eq!(store.recovery().damages, []);
+        witness.check(&store);
+        acks += witness.acked.len();
+    }
+    println!("{cuts} power cuts, {acks} acknowledged fragments, all there");
+    assert!(acks > 300, "too few acknowledgements ({acks}) for this to mean much");
+}

@@ -1,0 +1,270 @@
+//! Who may write, what is repeated, what is deleted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kinora_base::ErrorKind;
+use kinora_store::{Axis, Begun, Options, Store};
+
+use super::harness::*;
+
+fn take(n: i64) -> Take {
+    Take::at(n * 1000, payload(n as u64, 500))
+}
+
+/// Runs under a clock that jumps to the next timer when nothing else happens.
+fn in_virtual_time<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+#[test]
+fn the_newer_writer_wins_after_the_older_was_told() {
+    let folder = memory_folder();
+    let store = open(folder.path());
+    let stream = store.create_stream(&name("cam")).unwrap();
+    let mut old = writer(&stream);
+    begin(&mut old, &take(1)).unwrap();
+    in_virtual_time(async {
+        let told = old.superseded();
+        let taker = tokio::spawn({
+            let stream = Arc::clone(&stream);
+            async move { stream.writer().await }
+        });
+        told.await;
+        // It may finish what it had begun before it lets go.
+        let finished = finish(&mut old, &take(1)).unwrap();
+        assert!(!taker.is_finished());
+        drop(old);
+        let mut new = taker.await.unwrap().unwrap();
+        assert_eq!(begin(&mut new, &take(2)).unwrap(), Begun::Live(finished.fragment.number.plus(1)));
+    });
+}
+
+#[test]
+fn a_writer_that_does_not_let_go_is_fenced_off_after_its_grace() {
+    let folder = memory_folder();
+    let store = open(folder.path());
+    let stream = store.create_stream(&name("cam")).unwrap();
+    let mut old = writer(&stream);
+    begin(&mut old, &take(1)).unwrap();
+    old.part(part(0, &take(1).payload)).unwrap();
+    in_virtual_time(async {
+        let before = tokio::time::Instant::now();
+        let mut new = stream.writer().await.unwrap();
+        assert!(before.elapsed() >= options().takeover_grace, "it had its grace");
+        assert!(stream.tail(1).unwrap().open.is_none(), "what it had begun is abandoned");
+        assert_eq!(finish(&mut old, &take(1)).unwrap_err().kind, ErrorKind::Conflict);
+        assert_eq!(begin(&mut old, &take(1)).unwrap_err().kind, ErrorKind::Conflict);
+        let fragment = put(&mut new, &take(2)).unwrap().fragment;
+        assert_eq!(fragment.number.get(), 2, "the number of the abandoned one is spent");
+        drop(old);
+        assert!(stream.summary().has_writer, "the old handle's end is not the new one's");
+        put(&mut new, &take(3)).unwrap();
+    });
+}
+
+#[test]
+fn of_several_takers_the_last_one_wins() {
+    let folder = memory_folder();
+    let store = open(folder.path());
+    let stream = store.create_stream(&name("cam")).unwrap();
+    let old = writer(&stream);
+    in_virtual_time(async {
+        let take_over = || {
+            let stream = Arc::clone(&stream);
+            tokio::spawn(async move { stream.writer().await })
+        };
+        let first = take_over();
+        tokio::task::yield_now().await;
+        let second = take_over();
+        assert_eq!(first.await.unwrap().unwrap_err().kind, ErrorKind::Conflict);
+        drop(old);
+        let mut new = second.await.unwrap().unwrap();
+        put(&mut new, &take(1)).unwrap();
+    });
+}
+
+#[test]
+fn what_a_producer_sends_again_is_stored_once() {
+    let folder = memory_folder();
+    let mut first_numbers = Vec::new();
+    for round in 0..3 {
+        // Once orderly, once after a crash.
+        let store = open(folder.path());
+        let stream = store.create_stream(&name("cam")).unwrap();
+        let mut to = writer(&stream);
+        for n in 0..30 {
+            let begun = begin(&mut to, &take(n)).unwrap();
+            let finished = finish(&mut to, &take(n)).unwrap();
+            if round == 0 {
+                assert!(matches!(begun, Begun::Live(_)));
+                assert!(!finished.repeated);
+                first_numbers.push(finished.fragment.number);
+            } else {
+                assert_eq!(begun, Begun::PossiblyRepeated);
+                assert!(finished.repeated, "{n} in round {round}");
+                assert_eq!(finished.fragment.number, first_numbers[n as usize]);
+            }
+            wait(finished.durable).unwrap();
+        }
+        assert_eq!(stream.summary().fragments, 30);
+        if round == 0 {
+            store.close();
+        }
+    }
+}
+
+#[test]
+fn same_time_with_other_content_is_kept_beside() {
+    let folder = memory_folder();
+    let store = open(folder.path());
+    let stream = store.create_stream(&name("cam")).unwrap();
+    let mut to = writer(&stream);
+    let first = store_one(&mut to, &take(1));
+    let other = Take { payload: payload(77, 500), ..take(1) };
+    assert_eq!(begin(&mut to, &other).unwrap(), Begun::PossiblyRepeated);
+    to.part(part(0, &other.payload)).unwrap();
+    assert!(stream.tail(1).unwrap().open.is_none(), "not visible before it is known to be new");
+    let second = finish(&mut to, &other).unwrap();
+    assert!(!second.repeated);
+    wait(second.durable).unwrap();
+    assert_eq!(numbers(&stream.fragments(&everything(Axis::Producer)).unwrap()), [1, 2]);
+    assert_eq!((read(&stream, &first), read(&stream, &second.fragment)), (take(1).payload, other.payload));
+}
+
+#[test]
+fn a_repeated_fragment_is_durable_no_sooner_than_the_first() {
+    use super::sim::{Op, SimDisk};
+    let folder = memory_folder();
+    let disk = SimDisk::default();
+    let store = Store::open_on(Arc::new(disk.clone()), folder.path(), options(), clock()).unwrap();
+    let stream = store.create_stream(&name("cam")).unwrap();
+    let mut to = writer(&stream);
+    store_one(&mut to, &take(0));
+    disk.hold(Some(Op::SyncData));
+    let first = put(&mut to, &take(1)).unwrap();
+    disk.wait_until_held();
+    let again = put(&mut to, &take(1)).unwrap();
+    assert!(again.repeated);
+    let mut durable = std::pin::pin!(again.durable);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(durable.as_mut().poll(&mut context).is_pending());
+    disk.hold(None);
+    wait(first.durable).unwrap();
+    wait(durable).unwrap();
+}
+
+#[test]
+fn limits_are_told_and_leave_the_stream_usable() {
+    let folder = memory_folder();
+    let store = open(folder.path());
+    let stream = store.create_stream(&name("cam")).unwrap();
+    let mut to = writer(&stream);
+    let large = Take::at(0, payload(0, options().max_fragment_bytes as usize + 1));
+    assert_eq!(put(&mut to, &large).unwrap_err().kind, ErrorKind::LimitExceeded);
+    begin(&mut to, &take(1)).unwrap();
+    assert_eq!(to.part(part(0, &large.payload)).unwrap_err().kind, ErrorKind::LimitExceeded);
+    let error = to.configuration(&payload(3, (1 << 20) + 1)).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::LimitExceeded);
+    let long = Take { duration_us: u64::MAX, ..take(2) };
+    assert_eq!(put(&mut to, &long).unwrap_err().kind, ErrorKind::LimitExceeded);
+    let early = Take { producer: kinora_base::WallTime::from_micros(-1), ..take(2) };
+    assert_eq!(put(&mut to, &early).unwrap_err().kind, ErrorKind::InvalidInput);
+    store_one(&mut to, &take(3));
+    // A producer may give up any number of fragments.
+    for n in 10..3000 {
+        match begin(&mut to, &take(n)) {
+            Ok(_) => to.abandon(),
+            // The disk is asked to note the spent numbers; that takes a moment.
+            Err(error) => assert_eq!(error.kind, ErrorKind::LimitExceeded),
+        }
+    }
+    let changes = stream.changes();
+    while begin(&mut to, &take(3001)).is_err() {
+        let mut changes = changes.clone();
+        run(async { tokio::time::timeout(Duration::from_millis(50), changes.changed()).await }).ok();
+    }
+    wait(finish(&mut to, &take(3001)).unwrap().durable).unwrap();
+}
+
+#[test]
+fn too_much_waiting_for_the_disk_is_refused() {
+    use super::sim::{Op, SimDisk};
+    let folder = memory_folder();
+    let disk = SimDisk::default();
+    let limits = Options { max_uncommitted_bytes: 2000, ..options() };
+    let store = Store::open_on(Arc::new(disk.clone()), folder.path(), limits, clock()).unwrap();
+    let stream = store.create_stream(&name("cam")).unwrap();
+    let mut to = writer(&stream);
+    store_one(&mut to, &take(0));
+    disk.hold(Some(Op::SyncData));
+    let waiting: Vec<_> = (1..5).map(|n| put(&mut to, &take(n)).unwrap().durable).collect();
+    assert_eq!(to.uncommitted_bytes(), 2000);
+    assert_eq!(put(&mut to, &take(5)).unwrap_err().kind, ErrorKind::LimitExceeded);
+    assert_eq!(store.statistics().queued_bytes, 2000);
+    disk.hold(None);
+    waiting.into_iter().for_each(|durable| wait(durable).unwrap());
+    store_one(&mut to, &take(6));
+    assert_eq!(store.statistics().queued_bytes, 0);
+}
+
+#[test]
+fn a_deleted_stream_is_gone_and_its_name_is_free() {
+    let folder = memory_folder();
+    let store = open(folder.path());
+    let stream = store.create_stream(&name("cam")).unwrap();
+    let mut to = writer(&stream);
+    let old = (0..20).map(|n| store_one(&mut to, &take(n))).next_back().unwrap();
+    store.delete_stream(&name("cam")).unwrap();
+    assert_eq!(store.delete_stream(&name("cam")).unwrap_err().kind, ErrorKind::NotFound);
+    assert_eq!(put(&mut to, &take(30)).unwrap_err().kind, ErrorKind::NotFound);
+    assert_eq!(stream.read(old.number).unwrap_err().kind, ErrorKind::NotFound);
+    assert_eq!(stream.fragments(&everything(Axis::Server)).unwrap_err().kind, ErrorKind::NotFound);
+    assert!(store.stream(&name("cam")).is_none());
+    assert!(!folder.path().join("streams/cam").exists());
+    let again = store.create_stream(&name("cam")).unwrap();
+    let mut writer = writer(&again);
+    let fragment = store_one(&mut writer, &take(1));
+    assert_eq!(fragment.number.get(), 1);
+    drop((writer, again, to, stream));
+    store.close();
+    drop(store);
+    let store = open(folder.path());
+    assert_eq!(store.recovery().damages, []);
+    let listed = store.stream(&name("cam")).unwrap().fragments(&everything(Axis::Arrival)).unwrap();
+    assert_eq!(numbers(&listed), [1]);
+}
+
+#[test]
+fn closing_twice_is_harmless_and_reading_goes_on() {
+    let folder = memory_folder();
+    let store = open(folder.path());
+    let stream = store.create_stream(&name("cam")).unwrap();
+    let mut to = writer(&stream);
+    let promised: Vec<_> = (0..10).map(|n| put(&mut to, &take(n)).unwrap()).collect();
+    begin(&mut to, &take(11)).unwrap();
+    store.close();
+    store.close();
+    for finished in promised {
+        wait(finished.durable).unwrap();
+        read(&stream, &finished.fragment);
+    }
+    assert_eq!(finish(&mut to, &take(11)).unwrap_err().kind, ErrorKind::Unavailable);
+    assert_eq!(run(stream.writer()).unwrap_err().kind, ErrorKind::Unavailable);
+    assert_eq!(store.create_stream(&name("b")).unwrap_err().kind, ErrorKind::Unavailable);
+    // An orderly shutdown leaves no jump in the numbers.
+    let store = open(folder.path());
+    assert!(store.recovery().clean);
+    let stream = store.stream(&name("cam")).unwrap();
+    let mut to = writer(&stream);
+    assert_eq!(begin(&mut to, &take(12)).unwrap(), Begun::Live(promised_number(12)));
+}
+
+fn promised_number(n: u64) -> kinora_base::FragmentNumber {
+    kinora_base::FragmentNumber::new(n).unwrap()
+}
