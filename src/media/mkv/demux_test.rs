@@ -210,6 +210,37 @@ fn a_second_segment_without_a_header_begins_anew() {
 }
 
 #[test]
+fn a_second_document_may_count_in_other_ticks() {
+    let input = [
+        head_with(1_000_000, &[video(1)]),
+        cluster(5, &[simple(1, 0, b"a")]),
+        head_with(100_000, &[video(1)]),
+        cluster(5, &[simple(1, 0, b"b")]),
+    ]
+    .concat();
+    let times: Vec<_> = events(&input)
+        .iter()
+        .filter_map(|event| match event {
+            Event::Boundary(Boundary { timecode, timescale }) => Some((*timecode, *timescale)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(times, [(5, 1000), (5, 10_000)]);
+}
+
+#[test]
+fn a_header_that_comes_again_does_not_disturb_the_grid_of_its_sound() {
+    let header = head(&[audio(1, "A_AAC", 44_100.0, &[])]);
+    let mut input = Vec::new();
+    for index in 0..50_u64 {
+        let raw = index * 1024 * 1000 / 44_100;
+        input.extend([header.clone(), cluster(raw, &[simple(1, 0, b"x")])].concat());
+    }
+    let times: Vec<i64> = frames(&events(&input)).iter().map(|frame| frame.pts_ticks).collect();
+    assert_eq!(times, (0..50).map(|index| index * 1024).collect::<Vec<_>>());
+}
+
+#[test]
 fn tracks_before_info_wait_for_the_clock() {
     let tracks = master(Id::TRACKS, &[video(1)]);
     let input = [ebml(), segment_id(), tracks.clone(), info(100_000)].concat();

@@ -202,6 +202,17 @@ fn fast_video_gets_finer_ticks() {
 }
 
 #[test]
+fn the_pre_skip_of_opus_is_rounded_to_nanoseconds() {
+    let mut head = *b"OpusHead\x01\x02\0\0\x80\xBB\0\0\0\0\0";
+    head[10..12].copy_from_slice(&314_u16.to_le_bytes());
+    let opus = track(1, Codec::Opus, 48_000, &head, sound(48_000, 2, 0));
+    assert_eq!(super::header::codec_delay_ns(&opus), 6_541_667);
+    let muxer = Muxer::new(&[opus]);
+    let back = frames(&events(&join(&muxer, &[&[sample(1, 0, -314, true, b"\xF8x")]])));
+    assert_eq!(back[0].pts_ticks, -314);
+}
+
+#[test]
 fn aac_with_a_doubled_rate_keeps_its_grid() {
     let heaac = track(1, Codec::Aac, 48_000, &[0x2B, 0x11, 0x88, 0x00], sound(48_000, 2, 0));
     let samples = [sample(1, 0, 0, true, b"x"), sample(1, 2048, 2048, true, b"y")];

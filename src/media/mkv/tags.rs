@@ -85,7 +85,7 @@ fn simple_tag(tag: &Element<'_>, parent: &str, found: &mut Tags) -> Result<(), E
     if let Some(value) = value
         && !name.is_empty()
     {
-        if parent.is_empty() && name == END_OF_FRAGMENT {
+        if name == END_OF_FRAGMENT {
             found.end_of_fragment = true;
         } else if found.tags.len() < MAX_TAGS {
             found.tags.push(Tag { name: name.clone(), value });
