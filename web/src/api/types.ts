@@ -39,7 +39,8 @@ export interface Stream {
   last_received_at: Timestamp | null;
   /** Producer time. */
   range: TimeRange | null;
-  fragments: { first: number; last: number; count: number; bytes: number };
+  /** `first` and `last` are null for a stream without fragments. */
+  fragments: { first: number | null; last: number | null; count: number; bytes: number };
   bitrate_kbps: number | null;
   tracks: Track[];
 }
@@ -73,7 +74,10 @@ export interface Run extends TimeRange {
   bytes: number;
 }
 
-export interface Timeline extends TimeRange {
+/** Both bounds are null for a stream without fragments. */
+export interface Timeline {
+  start: Timestamp | null;
+  end: Timestamp | null;
   runs: Run[];
   gaps: TimeRange[];
 }

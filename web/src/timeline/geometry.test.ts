@@ -85,7 +85,7 @@ describe("ticks", () => {
       "13:00",
     ]);
     const gaps = found.slice(1).map((tick, i) => tick.x - (found[i]?.x ?? 0));
-    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(92);
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(72);
   });
 
   it("show seconds when they are seconds apart", () => {

@@ -75,7 +75,7 @@ const STEPS_MS: readonly number[] = [
 ];
 
 /** Room for one label and the space around it. */
-const LABEL_PX = 92;
+const LABEL_PX = 72;
 
 export interface Tick {
   readonly ms: number;
