@@ -182,6 +182,7 @@ fn a_change_of_size_is_announced_in_front_of_its_key_frame() {
             Event::Sample(sample) => {
                 assert!(sample.dts_ticks > last_dts && sample.dts_ticks <= sample.pts_ticks, "{sample:?}");
                 assert!(count != turn || sample.sync);
+                assert!(count < turn || sample.dts_ticks == sample.pts_ticks, "it has no B-frames");
                 last_dts = sample.dts_ticks;
                 count += 1;
             }
@@ -204,6 +205,22 @@ fn a_repeated_header_changes_nothing_and_another_one_does() {
     let output = demux(&[&once[..], &matroska(&renamed, &samples)].concat(), 5000);
     assert_eq!((output.error, output.tracks.len()), (None, 2));
     assert_eq!(output.tracks[1][0].name, "other");
+}
+
+#[test]
+fn a_repeated_header_holds_nothing_back() {
+    let (tracks, samples) = source();
+    let muxer = Muxer::new(&tracks);
+    let next = muxer.cluster(&samples[..1]).unwrap();
+    let mut demuxer = Demuxer::new(None);
+    // The next Cluster has begun, its first block has not come.
+    demuxer.push([&matroska(&tracks, &samples[..1])[..], &muxer.header(), &next[0]].concat().into());
+    let mut events = Vec::new();
+    while let Some(event) = demuxer.next().unwrap() {
+        events.push(event);
+    }
+    let boundaries = events.iter().filter(|event| matches!(event, Event::Boundary(_))).count();
+    assert_eq!(boundaries, 2, "{events:?}");
 }
 
 #[test]
@@ -233,6 +250,35 @@ fn damaged_frames_cost_themselves_only() {
     assert_eq!(output.error, None);
     assert_eq!(output.samples.len(), samples.len() - 1);
     assert_eq!(output.dropped, Dropped { broken: 1, ..Dropped::default() });
+}
+
+/// The same record with an SPS that leaves the reorder depth open, as many cameras' do.
+fn without_usability(record: &[u8]) -> Bytes {
+    use h264_reader::nal::{WritableNal, sps::SeqParameterSet};
+    use h264_reader::rbsp::{BitReader, BitWriter, decode_nal};
+    let sets = sets_of(record);
+    let mut sps = SeqParameterSet::from_bits(BitReader::new(&*decode_nal(&sets[0]).unwrap())).unwrap();
+    sps.vui_parameters = None;
+    let mut unit = vec![sets[0][0]];
+    sps.write_bits(&mut BitWriter::new(&mut unit)).unwrap();
+    let mut out = record[..6].to_vec();
+    out.extend_from_slice(&(unit.len() as u16).to_be_bytes());
+    out.extend_from_slice(&unit);
+    out.extend_from_slice(&record[8 + sets[0].len()..]);
+    out.into()
+}
+
+#[test]
+fn a_depth_that_nothing_declares_is_learnt_within_the_first_pictures() {
+    let (mut tracks, samples) = source();
+    tracks[0].configuration = without_usability(&tracks[0].configuration);
+    let output = demux(&matroska(&tracks, &samples), 5000);
+    assert_eq!((output.error, output.tracks[0][0].reorder_depth), (None, 0));
+    let video: Vec<&Sample> = output.samples.iter().filter(|s| s.track == 1).collect();
+    assert!(video.windows(2).all(|pair| pair[0].dts_ticks < pair[1].dts_ticks));
+    let late = video.iter().filter(|s| s.dts_ticks > s.pts_ticks).count();
+    assert!((1..=12).contains(&late), "{late} pictures are decoded late");
+    assert!(video[16..].iter().all(|s| s.dts_ticks <= s.pts_ticks));
 }
 
 /// Fragments of one video track, moved so that decoding begins at 0.

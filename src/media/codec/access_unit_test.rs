@@ -123,6 +123,17 @@ fn a_change_waits_for_the_next_key_frame() {
 }
 
 #[test]
+fn sets_that_come_whole_replace_all_older_ones() {
+    // A PPS of id 1 that goes with the old SPS.
+    let second_pps = [0x68, 0x5b, 0x8e, 0x20];
+    let (mut reader, _) = reader(&Bytes::new());
+    let before = reader.read(&counted(4, &[&SPS, &PPS, &second_pps, &IDR]), true).unwrap().configured;
+    assert!(before.unwrap().configuration.windows(4).any(|window| window == second_pps));
+    let after = reader.read(&counted(4, &[&SPS, &OTHER_PPS, &IDR]), true).unwrap().configured;
+    assert!(!after.unwrap().configuration.windows(4).any(|window| window == second_pps));
+}
+
+#[test]
 fn a_broken_set_in_the_middle_costs_its_frame_only() {
     let (mut reader, _) = reader(&record(4));
     let broken = [0x67, 0x64, 0x00, 0x0d, 0xac];
