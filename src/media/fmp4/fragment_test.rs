@@ -162,7 +162,7 @@ fn an_empty_duration_has_no_samples_and_a_later_mdat_may_hold_the_rest() {
     let boxes = |offset: u32| {
         move |out: &mut Vec<u8>| {
             boxed(out, *b"traf", |out| {
-                tfhd(out, 0x03_0000, &[2]);
+                tfhd(out, 0x03_0018, &[2, 5, 1]);
                 trun(out, 1, 1, &[1, 0]);
             });
             boxed(out, *b"traf", |out| {
