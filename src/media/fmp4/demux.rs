@@ -9,12 +9,13 @@ use bytes::Bytes;
 use kinora_base::WallTime;
 use mp4_atom::Prft;
 
-use super::boxes::{BoxRef, Header, Kind, broken, name};
+use super::boxes::{BoxRef, Kind, broken, name};
 use super::fragment::{Runs, misplaced, read_moof};
 use super::movie::{Movie, read_movie};
 use super::planned::Planned;
 use super::producer_time::wall_time;
 use super::progressive::Merge;
+use super::top_level::{TopLevel, check_skipped, collected_bytes, read_top_level};
 use super::window::Window;
 use crate::container::{Boundary, Event, Frame, ProducerTime};
 use crate::{Error, Fault};
@@ -27,9 +28,6 @@ const MAX_MOOF_BYTES: u64 = 16 << 20;
 const MAX_PRFT_BYTES: u64 = 1024;
 /// Largest sample: as much as a fragment may hold at all.
 const MAX_SAMPLE_BYTES: u32 = 50 << 20;
-/// Largest box that is skipped. One that claims more would keep a connection busy for nothing.
-const MAX_SKIPPED_BYTES: u64 = 1 << 30;
-
 /// What makes a file that begins with its media readable as it streams.
 const REMUX_HINT: &str = "put the header first: \
      ffmpeg -i IN.mp4 -c copy -movflags frag_keyframe+empty_moov+default_base_moof OUT.mp4";
@@ -181,74 +179,33 @@ impl Demuxer {
     }
 
     fn header(&mut self) -> Result<Step, Error> {
-        let mut bytes = [0; Header::MAX_BYTES];
-        let filled = self.window.peek(&mut bytes);
         let offset = self.window.position();
-        let kind_so_far = [bytes[4], bytes[5], bytes[6], bytes[7]];
-        let Some(header) = Header::read(bytes.get(..filled).unwrap_or_default()) else {
-            return Ok(Step::Starved(if filled < 8 { *b"next" } else { kind_so_far }, offset));
+        let TopLevel { kind, content, end } = match read_top_level(&mut self.window)? {
+            Ok(found) => found,
+            Err(kind) => return Ok(Step::Starved(kind, offset)),
         };
-        check_kind(header.kind, offset)?;
-        if header.size == Some(0) {
-            return Err(broken(offset, format!("the {} box is shorter than a header", name(header.kind))));
-        }
-        let end = match header.size {
-            None => None,
-            Some(size) => Some(offset.checked_add(size).ok_or_else(|| {
-                broken(offset, format!("the {} box ends beyond 2^64 bytes", name(header.kind)))
-            })?),
+        let collected = |most| {
+            let bytes = collected_bytes(kind, offset, content, most)?;
+            Ok::<_, Error>(State::Content { kind, offset, bytes })
         };
-        let content = header.size.map(|size| size - header.bytes as u64);
-        let state = match &header.kind {
-            b"moov" => self.collected(header, offset, content, MAX_MOOV_BYTES)?,
-            b"moof" => self.collected(header, offset, content, MAX_MOOF_BYTES)?,
-            b"prft" => self.collected(header, offset, content, MAX_PRFT_BYTES)?,
-            b"mdat" => {
-                if self.movie.is_none() && content != Some(0) {
-                    let message =
-                        "the media comes before the header (moov), so the samples cannot be told apart";
-                    return Err(Error::new(Fault::Unsupported, offset, message).with_hint(REMUX_HINT));
-                }
-                State::Media { offset, end }
+        self.state = match &kind {
+            b"moov" => collected(MAX_MOOV_BYTES)?,
+            b"moof" => collected(MAX_MOOF_BYTES)?,
+            b"prft" => collected(MAX_PRFT_BYTES)?,
+            b"mdat" if self.movie.is_none() && content != Some(0) => {
+                let message = "the media comes before the header (moov), so the samples cannot be told apart";
+                return Err(Error::new(Fault::Unsupported, offset, message).with_hint(REMUX_HINT));
             }
-            kind => {
-                if content.is_some_and(|bytes| bytes > MAX_SKIPPED_BYTES) {
-                    return Err(Error::new(
-                        Fault::Limit,
-                        offset,
-                        format!("the {} box has more than {MAX_SKIPPED_BYTES} bytes", name(*kind)),
-                    ));
-                }
-                if kind == b"ftyp" {
+            b"mdat" => State::Media { offset, end },
+            _ => {
+                check_skipped(kind, offset, content)?;
+                if kind == *b"ftyp" {
                     self.origin = offset;
                 }
-                State::Skipped { kind: *kind, offset, end }
+                State::Skipped { kind, offset, end }
             }
         };
-        self.window.skip(header.bytes as u64);
-        self.state = state;
         Ok(Step::Moved)
-    }
-
-    fn collected(
-        &self,
-        header: Header,
-        offset: u64,
-        content: Option<u64>,
-        most: u64,
-    ) -> Result<State, Error> {
-        let kind = header.kind;
-        let Some(content) = content else {
-            return Err(broken(offset, format!("the {} box does not say how long it is", name(kind))));
-        };
-        if content > most {
-            return Err(Error::new(
-                Fault::Limit,
-                offset,
-                format!("the {} box has {content} bytes, at most {most} are read", name(kind)),
-            ));
-        }
-        Ok(State::Content { kind, offset, bytes: content as usize })
     }
 
     fn skip(&mut self, kind: Kind, offset: u64, end: Option<u64>) -> Step {
@@ -410,24 +367,6 @@ impl Demuxer {
         self.ready.push_back(Event::Frame(frame));
         Ok(Step::Moved)
     }
-}
-
-/// Boxes that a file, a segment or a fragment may begin with.
-const FIRST_BOXES: [&Kind; 16] = [
-    b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"sidx", b"ssix", b"emsg",
-    b"prft", b"uuid", b"pdin", b"meta", b"pnot",
-];
-
-/// Refuses what cannot be a box: at the beginning anything unknown, later anything that is not
-/// written in letters.
-fn check_kind(kind: Kind, offset: u64) -> Result<(), Error> {
-    if offset == 0 && !FIRST_BOXES.contains(&&kind) {
-        return Err(broken(0, "the input does not begin like an MP4 file"));
-    }
-    if kind.iter().all(|&byte| matches!(byte, b' '..=b'~' | 0xa9)) {
-        return Ok(());
-    }
-    Err(broken(offset, format!("no box can be of the type {}", name(kind))))
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ mod progressive;
 mod round_trip_test;
 mod sample_entry;
 mod table;
+mod top_level;
 mod window;
 mod writer;
 
