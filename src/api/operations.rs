@@ -1,5 +1,6 @@
 //! For whoever runs the server: whether it lives, whether it is ready, and its figures.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use axum::Json;
@@ -8,6 +9,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use kinora_store::Statistics;
 use metrics::{counter, gauge, histogram};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -68,11 +70,51 @@ pub async fn metrics(State(state): State<AppState>) -> Response {
                 .set(last.as_micros() as f64 / 1e6);
         }
     }
-    let healthy = state.store.health().ok;
-    gauge!("kinora_store_healthy").set(f64::from(u8::from(healthy)));
+    gauge!("kinora_store_healthy").set(f64::from(u8::from(state.store.health().ok)));
+    let statistics = state.store.statistics();
+    record(&statistics);
     state.metrics.run_upkeep();
-    let text = state.metrics.render();
+    let text = state.metrics.render() + &commit_latency(&statistics);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+fn record(statistics: &Statistics) {
+    for (name, count) in [
+        ("kinora_store_received_fragments_total", statistics.received_fragments),
+        ("kinora_store_received_bytes_total", statistics.received_bytes),
+        ("kinora_store_repeated_fragments_total", statistics.repeated_fragments),
+        ("kinora_store_durable_fragments_total", statistics.durable_fragments),
+        ("kinora_store_lost_fragments_total", statistics.lost_fragments),
+        ("kinora_store_written_bytes_total", statistics.written_bytes),
+        ("kinora_store_syncs_total", statistics.syncs),
+        ("kinora_store_sealed_segments_total", statistics.sealed_segments),
+        ("kinora_store_discarded_bytes_total", statistics.discarded_bytes),
+    ] {
+        counter!(name).absolute(count);
+    }
+    for (name, value) in [
+        ("kinora_store_damaged_places", statistics.damaged_places),
+        ("kinora_store_queued_bytes", statistics.queued_bytes),
+        ("kinora_store_open_segments", statistics.open_segments),
+    ] {
+        gauge!(name).set(value as f64);
+    }
+}
+
+/// The time from a fragment's completion to its durability, which the store counts in buckets of
+/// its own.
+fn commit_latency(statistics: &Statistics) -> String {
+    const NAME: &str = "kinora_store_commit_seconds";
+    let mut text = format!("# TYPE {NAME} histogram\n");
+    let mut below = 0;
+    let bounds = Statistics::LATENCY_BOUNDS_US.iter().map(|us| (*us as f64 / 1e6).to_string());
+    for (bound, count) in bounds.chain(["+Inf".to_owned()]).zip(statistics.commit_latency) {
+        below += count;
+        let _infallible = writeln!(text, "{NAME}_bucket{{le=\"{bound}\"}} {below}");
+    }
+    let sum = statistics.commit_latency_us as f64 / 1e6;
+    let _infallible = writeln!(text, "{NAME}_sum {sum}\n{NAME}_count {below}");
+    text
 }
 
 /// Counts requests by route and status, and how long their answers took to begin.

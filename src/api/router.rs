@@ -8,6 +8,8 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::native::fragments::{By, Order};
+use crate::api::native::media::Timecode;
 use crate::api::native::{fragments, hls, login, media, streams, timeline};
 use crate::api::{AppState, auth, operations, origin, web};
 
@@ -15,11 +17,14 @@ use crate::api::{AppState, auth, operations, origin, web};
 const MAX_SMALL_BODY_BYTES: usize = 64 * 1024;
 
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "Kinora",
-    description = "A self-hosted video fragment service. Times are RFC 3339 or milliseconds since 1970; \
+#[openapi(
+    info(
+        title = "Kinora",
+        description = "A self-hosted video fragment service. Times are RFC 3339 or milliseconds since 1970; \
                    answers give RFC 3339 with milliseconds."
-))]
+    ),
+    components(schemas(By, Order, Timecode))
+)]
 struct Document;
 
 fn routes() -> OpenApiRouter<AppState> {

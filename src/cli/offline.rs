@@ -3,31 +3,87 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use indicatif::{HumanBytes, ProgressBar};
+use kinora_store::{Damage, rebuild_index, verify};
 
 use super::Failure;
 
 #[derive(Debug, Args)]
 pub(super) struct Verify {
-    /// Folder that holds everything recorded
-    #[arg(long, env = "KINORA_DATA_DIR", default_value = "./data", value_name = "DIR")]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    data: Data,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct RebuildIndex {
+    #[command(flatten)]
+    data: Data,
+}
+
+#[derive(Debug, Args)]
+struct Data {
     /// Folder that holds everything recorded
     #[arg(long, env = "KINORA_DATA_DIR", default_value = "./data", value_name = "DIR")]
     data_dir: PathBuf,
 }
 
+impl Data {
+    /// The folder, which these commands do not create.
+    fn existing(self) -> Result<PathBuf, Failure> {
+        if self.data_dir.join("streams").is_dir() {
+            return Ok(self.data_dir);
+        }
+        let failure = Failure::new(format!("{} holds no recordings", self.data_dir.display()));
+        Err(failure.with_hint("name the server's folder with --data-dir"))
+    }
+}
+
 impl Verify {
     pub(super) fn run(self) -> Result<(), Failure> {
-        Err(Failure::new(self.data_dir.display().to_string()))
+        let folder = self.data.existing()?;
+        let bar = ProgressBar::new_spinner();
+        let found = verify(&folder, |so_far| {
+            bar.set_message(format!("{} read, {} fragments", HumanBytes(so_far.bytes), so_far.fragments));
+            bar.tick();
+        })?;
+        bar.finish_and_clear();
+        tell(&found.damages);
+        println!(
+            "{} streams, {} segments, {} fragments, {} read: {}",
+            found.streams,
+            found.segments,
+            found.fragments,
+            HumanBytes(found.bytes),
+            verdict(&found.damages)
+        );
+        if found.damages.is_empty() {
+            return Ok(());
+        }
+        let failure = Failure::new(format!("{} damaged places, listed above", found.damages.len()));
+        Err(failure
+            .with_hint("everything else stays readable; restore the named files from a copy if there is one"))
     }
 }
 
 impl RebuildIndex {
     pub(super) fn run(self) -> Result<(), Failure> {
-        Err(Failure::new(self.data_dir.display().to_string()))
+        let rebuilt = rebuild_index(&self.data.existing()?)?;
+        tell(&rebuilt.damages);
+        let (streams, segments) = (rebuilt.streams, rebuilt.segments);
+        println!(
+            "index rebuilt: {streams} streams, {segments} sealed segments: {}",
+            verdict(&rebuilt.damages)
+        );
+        Ok(())
     }
+}
+
+fn tell(damages: &[Damage]) {
+    for damage in damages {
+        println!("damaged: {damage}");
+    }
+}
+
+fn verdict(damages: &[Damage]) -> &'static str {
+    if damages.is_empty() { "all sound" } else { "damaged" }
 }

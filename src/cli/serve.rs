@@ -1,5 +1,6 @@
 //! `kinora serve`: opens the store, listens, and stops cleanly.
 
+use std::io::IsTerminal;
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -68,6 +69,7 @@ impl Serve {
             TcpListener::bind(addresses.as_slice()).map_err(|error| cannot_listen(&self.listen, &error))?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let store = Store::open(&self.data_dir, Options::default(), Arc::clone(&clock))?;
+        report_recovery(&store);
         let metrics = PrometheusBuilder::new()
             .install_recorder()
             .map_err(|error| Failure::new(format!("cannot collect metrics: {error}")))?;
@@ -107,7 +109,21 @@ impl Serve {
 
 fn log_to_stderr() {
     let filter = EnvFilter::try_from_env("KINORA_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
+}
+
+fn report_recovery(store: &Store) {
+    let recovery = store.recovery();
+    if !recovery.clean {
+        tracing::warn!(
+            discarded_bytes = recovery.discarded_bytes,
+            "the last shutdown was not clean; everything acknowledged is here, unfinished writes were discarded"
+        );
+    }
+    for damage in &recovery.damages {
+        tracing::error!("damage found: {damage}; run `kinora verify` to read everything");
+    }
 }
 
 fn cannot_listen(listen: &str, error: &std::io::Error) -> Failure {

@@ -143,6 +143,9 @@ impl Put {
                 Err(error) => refusal = refusal.or(Some(error.into())),
             }
         }
+        if refusal.is_none() && ending.fragments == 0 {
+            refusal = Some(no_media(ending.bytes));
+        }
         if let Some(refusal) = &refusal {
             let _told = acks.try_send(Ack::Error(refusal.clone()));
         }
@@ -272,6 +275,16 @@ async fn durable(
     durable: Durable,
 ) -> (AckedFragment, Result<(), kinora_store::Error>) {
     (fragment, durable.await)
+}
+
+fn no_media(offset: u64) -> Refusal {
+    Refusal {
+        kind: ErrorKind::InvalidInput,
+        code: "no_media",
+        message: "the body ended before a sample came".into(),
+        hint: Some("check that the source delivers: ffprobe it".into()),
+        offset: Some(offset),
+    }
 }
 
 fn superseded_by_newer() -> Refusal {

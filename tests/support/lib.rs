@@ -2,8 +2,10 @@
 
 mod clip;
 mod http;
+mod producer;
 mod server;
 
 pub use clip::{clip, ffmpeg, ffprobe};
 pub use http::{Answer, get, request};
+pub use producer::Producer;
 pub use server::Server;

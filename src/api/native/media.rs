@@ -126,11 +126,29 @@ pub async fn post(
             linger(body, &stopping).await;
         }
     });
-    match acks.recv().await {
+    let first = if reads_while_sending(&headers) { acks.recv().await } else { last(&mut acks).await };
+    match first {
         Some(Ack::Error(refusal)) => Err(refusal.into()),
         Some(first) => Ok(answer(first, acks)),
         None => Err(ApiError::internal(&"a producer's session ended without a word")),
     }
+}
+
+/// Whether the producer takes acks while it sends. FFmpeg never looks at the answer, and closes
+/// the connection as soon as it has sent everything: were there acks it had not read, its kernel
+/// would reset the connection, and with it what we had not yet read of the media.
+fn reads_while_sending(headers: &HeaderMap) -> bool {
+    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    !agent.is_some_and(|agent| agent.starts_with("Lavf/"))
+}
+
+/// The last ack of the session, which tells a refusal or how far it came.
+async fn last(acks: &mut mpsc::Receiver<Ack>) -> Option<Ack> {
+    let mut last = None;
+    while let Some(ack) = acks.recv().await {
+        last = Some(ack);
+    }
+    last
 }
 
 fn timing(params: &PutParams) -> Result<Timing, ApiError> {
