@@ -11,7 +11,6 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "real processes run on real time")]
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -116,6 +115,17 @@ fn five_seconds() -> PathBuf {
     clip("samples-5s.mkv", &arguments.split_whitespace().collect::<Vec<_>>())
 }
 
+/// The same from an encoder without B-frames, as cameras are: RTP carries no decoding times, and
+/// ffmpeg does not make them up.
+fn five_seconds_of_a_camera() -> PathBuf {
+    let source = five_seconds();
+    let source = source.to_string_lossy();
+    let mut arguments = vec!["-i", &source];
+    arguments
+        .extend("-c:v libx264 -bf 0 -g 25 -keyint_min 25 -sc_threshold 0 -c:a copy -f matroska".split(' '));
+    clip("samples-camera-5s.mkv", &arguments)
+}
+
 /// Runs to the end; panics with what it printed if it fails.
 fn succeed(command: &mut Command) -> Output {
     let output = command.stdout(Stdio::piped()).output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
@@ -125,7 +135,7 @@ fn succeed(command: &mut Command) -> Output {
 }
 
 /// Starts with its output readable by line.
-fn start(command: &mut Command) -> (Child, impl Iterator<Item = String>) {
+fn start(command: &mut Command) -> (Child, impl Iterator<Item = String> + use<>) {
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     let output = child.stdout.take().expect("a pipe");
     (child, BufReader::new(output).lines().map_while(Result::ok))
@@ -185,7 +195,7 @@ fn an_rtsp_camera_is_pushed() {
     loop {
         // Refused until the other side listens.
         let mut publish = Command::new("ffmpeg");
-        publish.args(["-v", "error", "-nostdin", "-re", "-i"]).arg(five_seconds());
+        publish.args(["-v", "error", "-nostdin", "-re", "-i"]).arg(five_seconds_of_a_camera());
         publish.args(["-c", "copy", "-f", "rtsp", "-rtsp_transport", "tcp", &camera]);
         if publish.stderr(Stdio::null()).status().expect("ffmpeg").success() {
             break;
@@ -334,20 +344,14 @@ fn the_ffmpeg_lines_work_as_printed() {
 #[test]
 fn curl_prints_each_ack_while_it_uploads() {
     let bench = Bench::new();
-    // A pipe instead of a file, so that the test decides when the upload ends.
-    let pipe = bench.folder.path().join("pipe.mkv");
-    succeed(Command::new("mkfifo").arg(&pipe));
-    let (mut curl, mut lines) = start(&mut bench.line(lines::CURL, &pipe));
-    let mut input = File::options().write(true).open(&pipe).expect("curl opens the pipe");
-    let media = std::fs::read(five_seconds()).expect("the clip");
-    let (first, rest) = media.split_at(media.len() * 2 / 3);
-    input.write_all(first).expect("curl reads");
+    // The line as printed, slowed down to about the clip's own pace.
+    let slowly = format!("{} --limit-rate 50k", lines::CURL);
+    let (mut curl, mut lines) = start(&mut bench.line(&slowly, &five_seconds()));
     assert_eq!(ack(&mut lines, "persisted")["fragment"], 1);
-    input.write_all(rest).expect("curl reads");
-    drop(input);
-    assert!(curl.wait().expect("its end").success());
+    assert!(curl.try_wait().expect("its state").is_none(), "the upload was over before the first ack");
     assert_eq!(lines.filter(|line| line.contains(r#""event":"persisted""#)).count(), CLIP_SECONDS - 1);
-    // And with a plain file, as printed.
+    assert!(curl.wait().expect("its end").success());
+    // And exactly as printed.
     let output = succeed(&mut bench.line(&lines::CURL.replace("cam3", "cam3b"), &five_seconds()));
     let acks = String::from_utf8_lossy(&output.stdout).matches(r#""event":"persisted""#).count();
     assert_eq!(acks, CLIP_SECONDS);

@@ -4,6 +4,7 @@
 mod clock;
 mod health;
 mod offline;
+mod peer;
 mod push;
 mod serve;
 mod tls;

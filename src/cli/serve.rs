@@ -18,6 +18,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::Failure;
 use super::clock::SystemClock;
+use super::peer::Peers;
 use super::tls::Tls;
 use crate::api::{AppState, Auth, Settings, router};
 use crate::playback::Catalog;
@@ -150,13 +151,13 @@ async fn serve(
     let service = app.into_make_service();
     match tls {
         None => {
-            let mut server = axum_server::from_tcp(listener).map_err(failed)?.handle(handle);
+            let mut server = axum_server::from_tcp(listener).map_err(failed)?.acceptor(Peers).handle(handle);
             limit_headers(server.http_builder());
             server.serve(service).await.map_err(failed)
         }
         Some(tls) => {
-            let mut server =
-                axum_server::from_tcp_rustls(listener, tls.config()).map_err(failed)?.handle(handle);
+            let server = axum_server::from_tcp_rustls(listener, tls.config()).map_err(failed)?;
+            let mut server = server.map(|acceptor| acceptor.acceptor(Peers)).handle(handle);
             limit_headers(server.http_builder());
             tokio::spawn(tls.reload_when_changed());
             server.serve(service).await.map_err(failed)

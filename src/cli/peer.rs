@@ -1,0 +1,169 @@
+//! Connections as the server takes them: small writes leave at once, and a peer that has stopped
+//! listening is still heard out.
+//!
+//! A producer such as ffmpeg sends its last media, closes without having read the acks, and so
+//! resets the connection. Its last bytes have arrived all the same, but an HTTP library that
+//! fails to write an ack gives up the whole connection and the unread media with it. So a write
+//! that fails counts as done for a while, and it is reading that finds the end. Nothing here
+//! knows HTTP.
+
+use std::future::{Ready, ready};
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready as ready_or_pending};
+
+use axum_server::accept::Accept;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// So many bytes may go to a peer that is gone before writing fails: many acks, and little of
+/// any media.
+const MAX_UNHEARD_BYTES: usize = 64 * 1024;
+
+/// Takes connections as [`Peer`]s.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peers;
+
+impl<S> Accept<TcpStream, S> for Peers {
+    type Stream = Peer;
+    type Service = S;
+    type Future = Ready<io::Result<(Peer, S)>>;
+
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        // An ack is one small write; Nagle's algorithm would hold it back for tens of milliseconds.
+        let nodelay = stream.set_nodelay(true);
+        ready(nodelay.map(|()| (Peer { stream, unheard_bytes: None, ended: false }, service)))
+    }
+}
+
+/// A connection whose reading side outlives its writing side.
+#[derive(Debug)]
+pub(super) struct Peer {
+    stream: TcpStream,
+    /// What was written since the peer is gone; `None` while it is there.
+    unheard_bytes: Option<usize>,
+    /// There is nothing left to read.
+    ended: bool,
+}
+
+impl Peer {
+    /// What a write of `length` bytes comes to.
+    fn written(&mut self, outcome: io::Result<usize>, length: usize) -> io::Result<usize> {
+        match outcome {
+            Err(error) if is_gone(&error) && !self.ended => self.unheard(length),
+            outcome => outcome,
+        }
+    }
+
+    /// Counts `length` bytes that nobody will hear.
+    fn unheard(&mut self, length: usize) -> io::Result<usize> {
+        let total = self.unheard_bytes.unwrap_or(0).saturating_add(length);
+        self.unheard_bytes = Some(total);
+        if self.ended || total > MAX_UNHEARD_BYTES {
+            return Err(ErrorKind::BrokenPipe.into());
+        }
+        Ok(length)
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted)
+}
+
+impl AsyncRead for Peer {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let outcome = ready_or_pending!(Pin::new(&mut self.stream).poll_read(context, buffer));
+        self.ended |= outcome.is_err() || (buffer.filled().len() == before && buffer.remaining() > 0);
+        Poll::Ready(outcome)
+    }
+}
+
+impl AsyncWrite for Peer {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.unheard_bytes.is_some() {
+            return Poll::Ready(self.unheard(data.len()));
+        }
+        let outcome = ready_or_pending!(Pin::new(&mut self.stream).poll_write(context, data));
+        Poll::Ready(self.written(outcome, data.len()))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        data: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let length = data.iter().map(|slice| slice.len()).sum();
+        if self.unheard_bytes.is_some() {
+            return Poll::Ready(self.unheard(length));
+        }
+        let outcome = ready_or_pending!(Pin::new(&mut self.stream).poll_write_vectored(context, data));
+        Poll::Ready(self.written(outcome, length))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A socket has nothing to flush, gone or not.
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.unheard_bytes.is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// A connection to a peer that sent `media` and went away with an ack unread.
+    async fn gone_peer(media: &[u8]) -> Peer {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut producer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let (mut peer, ()) = Peers.accept(stream, ()).await.unwrap();
+        peer.write_all(b"an ack").await.unwrap();
+        producer.write_all(media).unwrap();
+        // Closing with something unread resets the connection (RFC 9293, section 3.6).
+        let unread = producer.peek(&mut [0]).unwrap();
+        assert_eq!(unread, 1);
+        drop(producer);
+        peer
+    }
+
+    #[tokio::test]
+    async fn what_a_producer_sent_last_is_read_though_it_no_longer_listens() {
+        let mut peer = gone_peer(b"the last fragment").await;
+        peer.write_all(b"another ack").await.unwrap();
+        assert!(peer.unheard_bytes.is_some(), "the reset did not arrive: this test proves nothing");
+        let mut last = [0; 17];
+        peer.read_exact(&mut last).await.unwrap();
+        assert_eq!(&last, b"the last fragment");
+        assert!(!matches!(peer.read(&mut last).await, Ok(1..)));
+        assert!(peer.write_all(b"one more").await.is_err(), "after the end, writing fails");
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_is_gone_is_not_sent_media_for_ever() {
+        let mut peer = gone_peer(b"x").await;
+        let media = vec![0; MAX_UNHEARD_BYTES];
+        assert!(peer.write_all(b"x").await.is_ok());
+        assert!(peer.write_all(&media).await.is_err());
+    }
+}
