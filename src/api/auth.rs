@@ -1,6 +1,8 @@
 //! Who may call: everybody on loopback without a token, else who shows the token, as a bearer
 //! credential or as the cookie that logging in sets.
 
+use std::sync::Arc;
+
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
 use axum::extract::{Request, State};
@@ -8,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use crate::api::{ApiError, AppState};
+use crate::api::ApiError;
 
 /// Name of the cookie that logging in sets.
 const COOKIE: &str = "kinora_session";
@@ -98,8 +100,8 @@ fn is_public(path: &str) -> bool {
 }
 
 /// Lets a request pass if its caller is known, or need not be.
-pub async fn require(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    if is_public(request.uri().path()) || state.auth.admits(request.headers()) {
+pub async fn require(State(auth): State<Arc<Auth>>, request: Request, next: Next) -> Response {
+    if is_public(request.uri().path()) || auth.admits(request.headers()) {
         return next.run(request).await;
     }
     let error =

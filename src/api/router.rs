@@ -1,5 +1,7 @@
 //! Every route on one page.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -61,7 +63,7 @@ pub fn router(state: AppState) -> Router {
     let (api, _) = routes().split_for_parts();
     api.route("/openapi.json", get(move || async move { (json, description) }))
         .fallback(web::serve)
-        .layer(from_fn_with_state(state.clone(), auth::require))
+        .layer(from_fn_with_state(Arc::clone(&state.auth), auth::require))
         .layer(from_fn_with_state(state.clone(), origin::require_own))
         .layer(from_fn_with_state(state.clone(), operations::count))
         .with_state(state)

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::Failure;
-use super::push::Server;
+use super::server::{Server, reason};
 
 #[derive(Debug, Args)]
 pub(super) struct Health {
@@ -27,13 +27,4 @@ impl Health {
             if well { Ok(()) } else { Err(Failure::new("the server is not well")) }
         })
     }
-}
-
-/// The innermost cause, which says more than "error sending request".
-pub(super) fn reason(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
 }

@@ -7,6 +7,7 @@ mod offline;
 mod peer;
 mod push;
 mod serve;
+mod server;
 mod tls;
 
 use std::process::ExitCode;

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::{Progress, Queue};
 use crate::cli::Failure;
-use crate::cli::health::reason;
+use crate::cli::server::reason;
 
 /// Pieces waiting for the socket.
 const MAX_WAITING_PIECES: usize = 64;

@@ -6,7 +6,6 @@
 mod connection;
 mod progress;
 mod queue;
-mod server;
 mod source;
 
 use std::path::PathBuf;
@@ -18,10 +17,10 @@ use tokio::sync::mpsc;
 
 use super::Failure;
 use super::clock::SystemClock;
+use super::server::Server;
 use connection::{Broken, Connection};
 use progress::Progress;
 use queue::Queue;
-pub(super) use server::Server;
 use source::{Cluster, Source};
 
 /// First pause before a broken connection is tried again; it doubles up to [`LONGEST_PAUSE`].

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::Failure;
+use super::Failure;
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
-pub(in crate::cli) struct Server {
+pub(super) struct Server {
     /// Address of the server
     #[arg(
         long = "server",
@@ -29,7 +29,7 @@ pub(in crate::cli) struct Server {
 }
 
 impl Server {
-    pub(in crate::cli) fn url(&self, path: &str) -> Result<String, Failure> {
+    pub(super) fn url(&self, path: &str) -> Result<String, Failure> {
         if !self.address.starts_with("http://") && !self.address.starts_with("https://") {
             return Err(Failure::new(format!("--server {} is no address", self.address))
                 .with_hint("write it as http://HOST:PORT or https://HOST"));
@@ -37,7 +37,7 @@ impl Server {
         Ok(format!("{}{path}", self.address.trim_end_matches('/')))
     }
 
-    pub(in crate::cli) fn client(&self) -> Result<reqwest::Client, Failure> {
+    pub(super) fn client(&self) -> Result<reqwest::Client, Failure> {
         // Fails only if a provider is installed already, and then that one serves.
         let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let mut builder = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).http1_only();
@@ -58,4 +58,13 @@ impl Server {
         }
         builder.build().map_err(|error| Failure::new(format!("cannot prepare connections: {error}")))
     }
+}
+
+/// The innermost cause, which says more than "error sending request".
+pub(super) fn reason(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
 }
