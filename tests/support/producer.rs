@@ -22,7 +22,7 @@ impl Producer {
     pub fn connect(server: SocketAddr, stream: &str, query: &str) -> Self {
         let mut socket = TcpStream::connect(server).unwrap_or_else(|e| panic!("cannot connect: {e}"));
         let head = format!(
-            "POST /v1/streams/{stream}/media{query} HTTP/1.1\r\nHost: {server}\r\nTransfer-Encoding: chunked\r\n\r\n"
+            "POST /v1/streams/{stream}/media{query} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
         );
         socket.write_all(head.as_bytes()).unwrap_or_else(|e| panic!("cannot send: {e}"));
         let reading = socket.try_clone().unwrap_or_else(|e| panic!("cannot read: {e}"));
