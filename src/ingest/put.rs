@@ -334,3 +334,7 @@ fn impossible_time(timecode: i64, producer_time: WallTime) -> Refusal {
         offset: None,
     }
 }
+
+#[cfg(test)]
+#[path = "put_test.rs"]
+mod tests;

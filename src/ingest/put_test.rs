@@ -1,0 +1,143 @@
+//! Connections that stall, dribble, are taken over, or outpace their reader, over a real store.
+
+use std::path::Path;
+
+use futures_util::stream;
+use kinora_base::StreamName;
+use kinora_store::{Options, Store};
+use kinora_test_support::clip;
+
+use super::*;
+
+/// Wall and monotonic time as tokio's, which a paused test turns forward when all else waits.
+#[derive(Debug)]
+struct TokioClock(tokio::time::Instant);
+
+impl Clock for TokioClock {
+    fn wall(&self) -> WallTime {
+        WallTime::from_millis(1_800_000_000_000).plus(self.monotonic())
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+struct Bench {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    _folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(TokioClock(tokio::time::Instant::now()));
+        let store = Store::open(&folder.path().join("data"), Options::default(), Arc::clone(&clock)).unwrap();
+        Self { store, clock, _folder: folder }
+    }
+
+    fn stream(&self) -> Arc<kinora_store::Stream> {
+        self.store.create_stream(&StreamName::new("cam").unwrap()).unwrap()
+    }
+
+    async fn put(&self, acks: mpsc::Sender<Ack>) -> Put {
+        let writer = self.stream().writer().await.unwrap();
+        Put::new(writer, None, Timing::Arrival, PutSettings::default(), Arc::clone(&self.clock), acks)
+    }
+}
+
+fn camera() -> Bytes {
+    let args =
+        ["-f", "lavfi", "-i", "testsrc2=size=160x90:rate=10", "-t", "3", "-c:v", "libx264", "-g", "10"];
+    std::fs::read(Path::new(&clip("put-camera.mkv", &args))).unwrap().into()
+}
+
+fn never() -> impl Future<Output = ()> + Send {
+    std::future::pending()
+}
+
+type Chunks = mpsc::Receiver<Result<Bytes, BodyError>>;
+
+fn body(chunks: Chunks) -> impl Stream<Item = Result<Bytes, BodyError>> + Unpin + Send {
+    Box::pin(stream::unfold(chunks, |mut chunks| async move { Some((chunks.recv().await?, chunks)) }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_producer_that_stalls_is_told_it_is_idle_and_then_ended() {
+    let bench = Bench::new();
+    let (sender, mut acks) = mpsc::channel(64);
+    let put = bench.put(sender).await;
+    let (send, chunks) = mpsc::channel(4);
+    send.send(Ok(camera().slice(..10_000))).await.unwrap();
+    let ending = put.run(body(chunks), never()).await;
+    assert_eq!(ending.refusal.unwrap().code, "producer_stalled");
+    let mut told = Vec::new();
+    while let Some(ack) = acks.recv().await {
+        told.push(ack);
+    }
+    assert!(told.iter().filter(|ack| **ack == Ack::Idle).count() >= 10, "{told:?}");
+    assert!(matches!(told.last(), Some(Ack::Error(refusal)) if refusal.code == "producer_stalled"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_byte_a_second_is_a_stall_too() {
+    let bench = Bench::new();
+    let (sender, _acks) = mpsc::channel(64);
+    let put = bench.put(sender).await;
+    let (send, chunks) = mpsc::channel(4);
+    let feeding = tokio::spawn(async move {
+        for byte in camera().chunks(1).map(Bytes::copy_from_slice) {
+            if send.send(Ok(byte)).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    });
+    let ending = put.run(body(chunks), never()).await;
+    feeding.abort();
+    assert_eq!(ending.refusal.unwrap().code, "producer_stalled");
+    assert!(ending.bytes < 100, "{}", ending.bytes);
+}
+
+#[tokio::test(start_paused = true)]
+async fn acks_that_nobody_reads_are_dropped_and_counted() {
+    let bench = Bench::new();
+    let (sender, acks) = mpsc::channel(2);
+    let put = bench.put(sender).await;
+    let chunks = stream::iter([Ok(camera())]);
+    let ending = put.run(chunks, never()).await;
+    assert_eq!((ending.refusal, ending.fragments), (None, 3));
+    assert_eq!(ending.dropped_acks, 7, "three of each kind, and room for two");
+    drop(acks);
+    assert_eq!(bench.stream().summary().fragments, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_complete_is_stored_when_the_connection_breaks() {
+    let bench = Bench::new();
+    let (sender, _acks) = mpsc::channel(64);
+    let put = bench.put(sender).await;
+    let media = camera();
+    let chunks = stream::iter([Ok(media.slice(..media.len() / 2)), Err(BodyError("reset".into()))]);
+    let ending = put.run(chunks, never()).await;
+    assert_eq!(ending.refusal.unwrap().code, "connection_lost");
+    let newest = bench.stream().tail(1).unwrap().fragments;
+    assert!(newest[0].flags.has(kinora_store::Flags::PARTIAL));
+}
+
+#[tokio::test]
+async fn a_newer_producer_is_not_kept_waiting_by_an_older_one_that_says_nothing() {
+    let bench = Bench::new();
+    let (sender, mut acks) = mpsc::channel(64);
+    let put = bench.put(sender).await;
+    let (send, chunks) = mpsc::channel(4);
+    send.send(Ok(camera())).await.unwrap();
+    let older = tokio::spawn(put.run(body(chunks), never()));
+    while !matches!(acks.recv().await, Some(Ack::Persisted(_))) {}
+    let (sender, _acks) = mpsc::channel(64);
+    let newer = bench.put(sender).await;
+    assert_eq!(older.await.unwrap().refusal.unwrap().code, "superseded");
+    let ending = newer.run(stream::iter([Ok(camera())]), never()).await;
+    assert_eq!((ending.refusal, ending.fragments), (None, 3));
+}
