@@ -7,6 +7,7 @@
 use std::fmt::Debug;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -110,12 +111,12 @@ pub trait DiskFile: Send + Sync + Debug {
     /// Those of the operating system.
     fn len(&self) -> io::Result<u64>;
 
-    /// The first place at or after `offset` where something may have been written; none if there
-    /// is only reserved room up to the end.
+    /// The first stretch at or after `offset` in which something may have been written; none if
+    /// there is only reserved room up to the end.
     ///
     /// # Errors
     /// Those of the operating system.
-    fn data_after(&self, offset: u64) -> io::Result<Option<u64>>;
+    fn data_after(&self, offset: u64) -> io::Result<Option<Range<u64>>>;
 }
 
 /// The file system of the machine.
@@ -197,13 +198,18 @@ impl DiskFile for File {
         Ok(self.metadata()?.len())
     }
 
-    fn data_after(&self, offset: u64) -> io::Result<Option<u64>> {
-        match rustix::fs::seek(self, SeekFrom::Data(offset)) {
+    fn data_after(&self, offset: u64) -> io::Result<Option<Range<u64>>> {
+        let found = rustix::fs::seek(self, SeekFrom::Data(offset)).and_then(|start| {
+            let end = rustix::fs::seek(self, SeekFrom::Hole(start))?;
+            Ok(start..end)
+        });
+        match found {
             Ok(found) => Ok(Some(found)),
             Err(rustix::io::Errno::NXIO) => Ok(None),
             // Where holes cannot be asked for, everything may be data.
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::OPNOTSUPP) => {
-                Ok((offset < DiskFile::len(self)?).then_some(offset))
+                let length = DiskFile::len(self)?;
+                Ok((offset < length).then_some(offset..length))
             }
             Err(errno) => Err(errno.into()),
         }

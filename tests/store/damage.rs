@@ -119,7 +119,8 @@ fn stale_bytes_behind_the_records_are_never_taken_for_data() {
     let (folder, file, places) = one_segment(6, false);
     let ((third, third_end), (last, end)) = (places[2], places[5]);
     // What an earlier write may have left: whole records of this very segment, at other places.
-    let stale: [(&str, Box<dyn Fn(&mut Vec<u8>)>); 4] = [
+    type Change = Box<dyn Fn(&mut Vec<u8>)>;
+    let stale: [(&str, Change); 4] = [
         ("an older record again", Box::new(move |b| b.copy_within(third..third_end, end))),
         ("the last record again", Box::new(move |b| b.copy_within(last..end, end))),
         ("noise", Box::new(move |b| b[end..end + 5000].copy_from_slice(&payload(9, 5000)))),

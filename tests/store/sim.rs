@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -468,12 +469,18 @@ impl DiskFile for SimFile {
         self.disk.with(|state| Ok(state.contents[self.id].now.len() as u64))
     }
 
-    fn data_after(&self, offset: u64) -> io::Result<Option<u64>> {
+    fn data_after(&self, offset: u64) -> io::Result<Option<Range<u64>>> {
         self.disk.with(|state| {
             let content = &state.contents[self.id].now;
             let rest = content.get(offset as usize..).unwrap_or_default();
-            let blocks = rest.chunks(ZEROS.len()).position(|block| block != &ZEROS[..block.len()]);
-            Ok(blocks.map(|blocks| offset + (blocks * ZEROS.len()) as u64))
+            let is_hole = |block: &[u8]| block == &ZEROS[..block.len()];
+            let Some(start) = rest.chunks(ZEROS.len()).position(|block| !is_hole(block)) else {
+                return Ok(None);
+            };
+            let start = start * ZEROS.len();
+            let data = rest[start..].chunks(ZEROS.len()).take_while(|block| !is_hole(block));
+            let end = start + data.map(<[u8]>::len).sum::<usize>();
+            Ok(Some(offset + start as u64..offset + end as u64))
         })
     }
 }

@@ -1,6 +1,8 @@
 //! What the index keeps of a stream as a whole: its row and sums, its codec configurations, how far
 //! its open segment was durable.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use kinora_base::{StreamName, WallTime};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -137,6 +139,16 @@ impl Database {
                 .prepare_cached("SELECT content FROM configurations WHERE stream = ?1 AND id = ?2")?
                 .query_row(params![stream, id], |row| Ok(Bytes::from(row.get::<_, Vec<u8>>(0)?)))
                 .optional()
+        })
+    }
+
+    /// The identifiers of a stream's codec configurations.
+    pub(crate) fn configuration_ids(&self, stream: i64) -> Result<BTreeSet<u32>, Error> {
+        self.read(|connection| {
+            connection
+                .prepare_cached("SELECT id FROM configurations WHERE stream = ?1")?
+                .query_map([stream], |row| row.get(0))?
+                .collect()
         })
     }
 

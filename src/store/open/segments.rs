@@ -67,8 +67,10 @@ impl Opening<'_> {
         segment: SegmentId,
         places: Vec<(u32, u64)>,
     ) -> Result<(), Error> {
+        // Most are there already, and a transaction that changes nothing would still be synced.
+        let indexed = self.volume.database.configuration_ids(self.id)?;
         let mut known = Vec::new();
-        for (id, offset) in places {
+        for (id, offset) in places.into_iter().filter(|(id, _)| !indexed.contains(id)) {
             let header = read_block_at(file, offset).ok().flatten();
             let record = header.and_then(|block| Record::decode(&block).ok());
             let length = record.map_or(0, |(record, _)| record.length);

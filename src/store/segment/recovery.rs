@@ -6,6 +6,7 @@
 //! discarded: the walk goes on at the next record that can be found. Files are only read here.
 
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,7 +18,10 @@ use crate::format::{ConfigurationEntry, Entry, Kind, Malformed, Record, SegmentH
 use super::Appender;
 
 /// How much is searched at a time for a record header.
-const SEARCH_BYTES: usize = 1 << 20;
+const SEARCH_BYTES: u64 = 1 << 20;
+
+/// How much of a header may lie in the window before.
+const HEADER_OVERLAP: u64 = Record::BYTES_U64 - 1;
 
 /// A damaged place in a segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,32 +112,34 @@ pub(crate) fn find_record(
     length: u64,
     matches: impl Fn(&Record) -> bool,
 ) -> io::Result<Option<u64>> {
-    let mut buffer = vec![0; SEARCH_BYTES];
-    while from < length {
-        // Room that was reserved and never written need not be read.
-        match file.data_after(from)? {
-            None => return Ok(None),
-            Some(data) => from = data,
-        }
-        let read = read_full_at(file, &mut buffer, from)?;
+    let mut buffer = Vec::new();
+    // Room that was reserved and never written is not read: that alone would fill the page cache.
+    while let Some(data) = data_after(file, from, length)? {
+        buffer.resize((data.end - data.start).min(SEARCH_BYTES) as usize, 0);
+        let read = read_full_at(file, &mut buffer, data.start)?;
         let window = buffer.get(..read).unwrap_or_default();
         for (position, candidate) in window.windows(Record::BYTES).enumerate() {
             if !candidate.starts_with(&Record::MAGIC) {
                 continue;
             }
-            let place = from + position as u64;
+            let place = data.start + position as u64;
             let record = candidate.first_chunk().and_then(|block| Record::decode(block).ok());
             if record.is_some_and(|(record, _)| record.offset == place && matches(&record)) {
                 return Ok(Some(place));
             }
         }
-        if read < buffer.len() {
-            return Ok(None);
-        }
-        // A header may straddle the end of the window.
-        from += (read - (Record::BYTES - 1)) as u64;
+        // A header may straddle the end of the window, unless nothing was written there.
+        let seen = data.start + read as u64;
+        from =
+            if seen >= data.end || read < Record::BYTES { seen.max(from + 1) } else { seen - HEADER_OVERLAP };
     }
     Ok(None)
+}
+
+/// The next stretch of a file that may hold something, before `length`.
+fn data_after(file: &dyn DiskFile, from: u64, length: u64) -> io::Result<Option<Range<u64>>> {
+    let data = if from < length { file.data_after(from)? } else { None };
+    Ok(data.map(|data| data.start..data.end.min(length)).filter(|data| !data.is_empty()))
 }
 
 struct Walk {
@@ -272,17 +278,18 @@ impl Walk {
     fn last_data(&self, at: u64) -> io::Result<u64> {
         let file = self.found.appender.file.as_ref();
         let (mut from, mut last) = (at, at);
-        let mut buffer = vec![0; SEARCH_BYTES];
-        while let Some(data) = file.data_after(from)?.filter(|data| *data < self.length) {
-            let read = read_full_at(file, &mut buffer, data)?;
+        let mut buffer = Vec::new();
+        while let Some(data) = data_after(file, from, self.length)? {
+            buffer.resize((data.end - data.start).min(SEARCH_BYTES) as usize, 0);
+            let read = read_full_at(file, &mut buffer, data.start)?;
+            let window = buffer.get(..read).unwrap_or_default();
+            if let Some(position) = window.iter().rposition(|byte| *byte != 0) {
+                last = data.start + position as u64 + 1;
+            }
             if read == 0 {
                 break;
             }
-            let window = buffer.get(..read).unwrap_or_default();
-            if let Some(position) = window.iter().rposition(|byte| *byte != 0) {
-                last = data + position as u64 + 1;
-            }
-            from = data + read as u64;
+            from = data.start + read as u64;
         }
         Ok(last)
     }
