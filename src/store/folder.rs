@@ -26,7 +26,7 @@ pub(crate) struct FolderLock(File);
 impl FolderLock {
     /// Creates `folder` if needed and locks it.
     pub(crate) fn take(folder: &Path) -> Result<Self, Error> {
-        std::fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, &error))?;
+        create_durably(folder).map_err(|error| Error::io("create", folder, &error))?;
         let path = folder.join(LOCK);
         let failed = |error: io::Error| Error::io("lock", &path, &error);
         let mut options = OpenOptions::new();
@@ -52,6 +52,20 @@ impl FolderLock {
             .and_then(|()| write!(file, "{}", std::process::id()))
             .map_err(failed)?;
         Ok(Self(file))
+    }
+}
+
+/// Creates a folder and those above it, so that a power cut does not take the folder away again.
+fn create_durably(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or_else(|| Path::new("."));
+    create_durably(parent)?;
+    match std::fs::create_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => File::open(parent)?.sync_all(),
     }
 }
 

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use kinora_base::{ManualClock, StreamName, WallTime};
+use kinora_base::{ManualClock, WallTime};
 
 use crate::disk::sync_failed;
 use crate::folder::FolderLock;
 use crate::index::Database;
-use crate::open::index_stream;
+use crate::open::{index_stream, stream_names};
 use crate::volume::Volume;
 use crate::{Damage, Disk, Error, LocalDisk, Options, Recovery};
 
@@ -42,11 +42,9 @@ pub fn rebuild_index(data_dir: &Path) -> Result<Rebuilt, Error> {
     // The time is asked for only where a stream has lost both its file and its segments' headers.
     let clock = Arc::new(ManualClock::at(WallTime::EARLIEST));
     let volume = Arc::new(Volume::new((data_dir, Arc::new(LocalDisk)), Options::default(), clock, database));
-    let streams = volume.streams();
-    let names = LocalDisk.list(&streams).map_err(|error| Error::io("list", &streams, &error))?;
     let mut report = Recovery::default();
     let mut rebuilt = Rebuilt::default();
-    for name in names.iter().filter_map(|name| StreamName::new(name).ok()) {
+    for name in stream_names(&LocalDisk, &volume.streams())? {
         index_stream(&volume, &name, &mut report)?;
         rebuilt.streams += 1;
     }

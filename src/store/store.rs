@@ -11,7 +11,7 @@ use crate::commit;
 use crate::configurations::Configurations;
 use crate::disk::{replace_small, sync_failed};
 use crate::folder::{FolderLock, put_clean};
-use crate::format::{Clean, CleanStream, StreamFile};
+use crate::format::{Clean, CleanStream, StreamFile, checksum};
 use crate::index::Database;
 use crate::keeper::{Job, Keeper};
 use crate::lane::{Lane, Stop};
@@ -133,9 +133,16 @@ impl Store {
         }
         let created = volume.clock.wall();
         let (disk, parent) = (volume.disk.as_ref(), volume.streams());
-        let folder = parent.join(name.as_str());
+        let folder = volume.stream_folder(name);
+        if self.streams().iter().any(|stream| stream.folder == folder) {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!("the name '{name}' looks like that of another stream on disk; choose another"),
+            ));
+        }
+        let content = StreamFile { name: name.clone(), created }.encode();
         disk.create_folder(&folder)
-            .and_then(|()| replace_small(disk, &folder, StreamFile::NAME, &StreamFile { created }.encode()))
+            .and_then(|()| replace_small(disk, &folder, StreamFile::NAME, &content))
             .and_then(|()| disk.sync_folder(&parent).map_err(sync_failed))
             .map_err(|error| Error::io("create", &folder, &error))?;
         let id = volume.database.add_stream(name, created)?;
@@ -197,7 +204,8 @@ impl Inner {
         {
             let mut appender = lock(&stream.appender);
             let mut folder_gone = lock(&stream.folder_gone);
-            let name = format!("{}.{}", stream.name, stream.created.as_micros());
+            let name = stream.name.as_str().as_bytes();
+            let name = format!("{}-{:08x}", stream.created.as_micros(), checksum(name));
             // The rename is what deletes: after it the stream is gone, whatever happens next.
             disk.rename(&stream.folder, &volume.deleted().join(name))
                 .and_then(|()| disk.sync_folder(&volume.deleted()).map_err(sync_failed))

@@ -71,7 +71,7 @@ impl Stream {
             name: name.clone(),
             created,
             id,
-            folder: volume.streams().join(name.as_str()),
+            folder: volume.stream_folder(name),
             volume: Arc::clone(volume),
             lane: usize::try_from(id)
                 .ok()

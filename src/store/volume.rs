@@ -7,9 +7,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use kinora_base::{Clock, ErrorKind};
+use kinora_base::{Clock, ErrorKind, StreamName};
 
 use crate::cache::Cache;
+use crate::format::folder_name;
 use crate::index::Database;
 use crate::segment::Bounds;
 use crate::statistics::Counters;
@@ -60,6 +61,11 @@ impl Volume {
     /// The folder that holds one folder per stream.
     pub(crate) fn streams(&self) -> PathBuf {
         self.folder.join("streams")
+    }
+
+    /// The folder of the stream `name`.
+    pub(crate) fn stream_folder(&self, name: &StreamName) -> PathBuf {
+        self.streams().join(folder_name(name))
     }
 
     /// The folder that holds streams whose deletion is under way.

@@ -241,6 +241,68 @@ fn a_deleted_stream_is_gone_and_its_name_is_free() {
 }
 
 #[test]
+fn the_longest_names_are_streams_too() {
+    let folder = memory_folder();
+    let names = [255, 256].map(|length| name(&"x".repeat(length)));
+    let other = name(&format!("{}y", "x".repeat(255)));
+    {
+        let store = open(folder.path());
+        for name in names.iter().chain([&other]) {
+            let stream = store.create_stream(name).unwrap();
+            store_one(&mut writer(&stream), &take(1));
+        }
+    }
+    let store = open(folder.path());
+    assert_eq!(store.streams().len(), 3);
+    for name in names.iter().chain([&other]) {
+        assert_eq!(store.stream(name).unwrap().summary().fragments, 1);
+        store.delete_stream(name).unwrap();
+    }
+    store.close();
+    drop(store);
+    assert_eq!(kinora_store::verify(folder.path(), |_| ()).unwrap().damages, []);
+    assert_eq!(open(folder.path()).streams().len(), 0);
+}
+
+#[test]
+fn a_power_cut_leaves_all_of_a_stream_or_none() {
+    use super::sim::{Chance, SimDisk};
+    let (mut kept, mut gone) = (0, 0);
+    for calls in 1..40 {
+        let folder = memory_folder();
+        let disk = SimDisk::default();
+        let open = |disk: &SimDisk| {
+            Store::open_on(Arc::new(disk.clone()), folder.path(), options(), clock()).unwrap()
+        };
+        let store = open(&disk);
+        let stream = store.create_stream(&name("cam")).unwrap();
+        let mut to = writer(&stream);
+        for n in 0..20 {
+            store_one(&mut to, &Take::at(n * 1000, payload(n as u64, 3000)));
+        }
+        disk.cut_power_after(calls);
+        let deleted = store.delete_stream(&name("cam"));
+        let cut = disk.power_is_cut();
+        drop((to, stream, store));
+        let disk = disk.after_power_cut(&mut Chance(calls as u64));
+        let store = open(&disk);
+        assert_eq!(store.recovery().damages, []);
+        match store.stream(&name("cam")) {
+            Some(stream) => {
+                assert!(deleted.is_err(), "deleted means gone");
+                assert_eq!(stream.fragments(&everything(Axis::Arrival)).unwrap().len(), 20);
+                kept += 1;
+            }
+            None => gone += 1,
+        }
+        if !cut {
+            break;
+        }
+    }
+    assert!(kept > 0 && gone > 3, "{kept} kept, {gone} gone");
+}
+
+#[test]
 fn closing_twice_is_harmless_and_reading_goes_on() {
     let folder = memory_folder();
     let store = open(folder.path());

@@ -12,7 +12,7 @@ mod stream;
 
 pub(crate) use clean::{Clean, CleanStream};
 pub(crate) use entry::{ConfigurationEntry, Entry, Footer};
-pub(crate) use name::{SegmentFileName, open_name};
+pub(crate) use name::{SegmentFileName, folder_name, open_name};
 pub(crate) use record::{Kind, Record};
 pub(crate) use segment::{SegmentHeader, SegmentId, Trailer};
 pub(crate) use stream::StreamFile;
@@ -71,3 +71,7 @@ fn sealed_block<const N: usize>(body: &[u8]) -> [u8; N] {
     }
     block
 }
+
+#[cfg(test)]
+#[path = "format_test.rs"]
+mod tests;

@@ -1,6 +1,22 @@
-//! The names of segment files, which carry the main columns of the index.
+//! The names of streams' folders, and of segment files, which carry the main columns of the index.
 
-use kinora_base::WallTime;
+use kinora_base::{StreamName, WallTime};
+
+use super::checksum;
+
+/// Longest name of a folder (`NAME_MAX` of Linux), one less than a stream's name may have.
+const LONGEST: usize = 255;
+
+/// The name of the folder of the stream `name`: the same, unless it is too long for a folder;
+/// then its beginning, a `~`, which no stream's name has, and a checksum of the whole.
+pub(crate) fn folder_name(name: &StreamName) -> String {
+    let text = name.as_str();
+    let Some(beginning) = text.get(..LONGEST - 17).filter(|_| text.len() > LONGEST) else {
+        return text.to_owned();
+    };
+    let reversed: Vec<u8> = text.bytes().rev().collect();
+    format!("{beginning}~{:08x}{:08x}", checksum(text.as_bytes()), checksum(&reversed))
+}
 
 /// Digits of the first number: names sort as numbers do.
 const DIGITS: usize = 20;

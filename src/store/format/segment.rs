@@ -3,6 +3,7 @@
 use bytes::{Buf, BufMut};
 use kinora_base::{StreamName, WallTime};
 
+use super::stream::{get_name, put_name};
 use super::{Malformed, VERSION, checked_body, checksum, sealed_block};
 
 /// Distinguishes every segment ever written from every other.
@@ -71,9 +72,7 @@ impl SegmentHeader {
         body.put_u64_le(self.first);
         body.put_u64_le(self.first_ordinal);
         body.put_i64_le(self.created.as_micros());
-        let name = self.stream.as_str().as_bytes();
-        body.put_u16_le(name.len() as u16);
-        body.put_slice(name);
+        put_name(&mut body, &self.stream);
         let block = sealed_block::<{ Self::BYTES }>(&body);
         let crc = block.last_chunk::<4>().map_or(0, |tail| u32::from_le_bytes(*tail));
         (block, crc)
@@ -95,12 +94,7 @@ impl SegmentHeader {
         body.copy_to_slice(&mut id.0);
         let (epoch, first, first_ordinal) = (body.get_u64_le(), body.get_u64_le(), body.get_u64_le());
         let created = WallTime::from_micros(body.get_i64_le());
-        let length = usize::from(body.get_u16_le());
-        let stream = body
-            .get(..length)
-            .and_then(|name| std::str::from_utf8(name).ok())
-            .and_then(|name| StreamName::new(name).ok())
-            .ok_or(Malformed::Because("names no stream"))?;
+        let stream = get_name(body)?;
         Ok((Self { id, epoch, first, first_ordinal, created, stream }, crc))
     }
 }

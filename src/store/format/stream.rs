@@ -1,19 +1,20 @@
-//! The small file in a stream's folder that says when the stream was created.
+//! The small file in a stream's folder that says which stream it is and when it was created.
 
 use bytes::{Buf, BufMut};
-use kinora_base::WallTime;
+use kinora_base::{StreamName, WallTime};
 
 use super::{Malformed, VERSION, checked_body, sealed_block};
 
 /// What the file `stream` in a stream's folder holds, `FORMAT.md` "Stream file".
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StreamFile {
+    pub(crate) name: StreamName,
     pub(crate) created: WallTime,
 }
 
 impl StreamFile {
     /// Length in bytes.
-    pub(crate) const BYTES: usize = 64;
+    pub(crate) const BYTES: usize = 512;
     /// The file's name.
     pub(crate) const NAME: &'static str = "stream";
     const MAGIC: [u8; 8] = *b"KNRSTREM";
@@ -25,6 +26,7 @@ impl StreamFile {
         body.put_u16_le(VERSION);
         body.put_slice(&[0; 6]);
         body.put_i64_le(self.created.as_micros());
+        put_name(&mut body, &self.name);
         sealed_block(&body)
     }
 
@@ -40,6 +42,23 @@ impl StreamFile {
             return Err(Malformed::Version(version));
         }
         body.advance(6);
-        Ok(Self { created: WallTime::from_micros(body.get_i64_le()) })
+        let created = WallTime::from_micros(body.get_i64_le());
+        Ok(Self { name: get_name(body)?, created })
     }
+}
+
+/// Adds a stream's name with its length before it.
+pub(super) fn put_name(to: &mut Vec<u8>, name: &StreamName) {
+    let name = name.as_str().as_bytes();
+    to.put_u16_le(name.len() as u16);
+    to.put_slice(name);
+}
+
+/// Reads a stream's name with its length before it.
+pub(super) fn get_name(mut from: &[u8]) -> Result<StreamName, Malformed> {
+    let length = from.try_get_u16_le().map_or(0, usize::from);
+    from.get(..length)
+        .and_then(|name| std::str::from_utf8(name).ok())
+        .and_then(|name| StreamName::new(name).ok())
+        .ok_or(Malformed::Because("names no stream"))
 }

@@ -4,7 +4,7 @@ mod files;
 mod segments;
 mod store;
 
-pub(crate) use files::Files;
+pub(crate) use files::{Files, stream_names};
 pub(crate) use store::open_streams;
 
 use std::path::Path;
@@ -38,9 +38,9 @@ pub(crate) fn index_stream(
     name: &StreamName,
     report: &mut Recovery,
 ) -> Result<(), Error> {
-    let folder = volume.streams().join(name.as_str());
+    let folder = volume.stream_folder(name);
     let files = Files::list(volume.disk.as_ref(), &folder)?;
-    let Some(created) = created(volume, &folder, &files)? else { return Ok(()) };
+    let Some(created) = created(volume, name, &files)? else { return Ok(()) };
     let id = volume.database.add_stream(name, created)?;
     let mut opening = Opening { volume, name, folder: &folder, id, report };
     opening.reconcile(&files)?;
@@ -54,9 +54,9 @@ fn open_stream(
     known: Known,
     report: &mut Recovery,
 ) -> Result<Option<Stream>, Error> {
-    let folder = volume.streams().join(name.as_str());
+    let folder = volume.stream_folder(name);
     let files = Files::list(volume.disk.as_ref(), &folder)?;
-    let Some(created) = created(volume, &folder, &files)? else {
+    let Some(created) = created(volume, name, &files)? else {
         let removed = files.remnants.iter().try_for_each(|path| volume.disk.remove_file(path));
         removed
             .and_then(|()| volume.disk.remove_folder(&folder))

@@ -1,13 +1,12 @@
 //! Opening all streams of a data directory, several at a time.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kinora_base::StreamName;
 
-use super::{Known, open_stream};
+use super::{Known, open_stream, stream_names};
 use crate::disk::sync_failed;
 use crate::folder::take_clean;
 use crate::format::Clean;
@@ -34,9 +33,7 @@ pub(crate) fn open_streams(
         .and_then(|()| disk.sync_folder(&volume.folder).map_err(sync_failed))
         .map_err(|error| Error::io("create folders in", &volume.folder, &error))?;
     volume.remove_deleted()?;
-    let listed = |path: &Path| disk.list(path).map_err(|error| Error::io("list", path, &error));
-    let names: Vec<_> =
-        listed(&volume.streams())?.iter().filter_map(|name| StreamName::new(name).ok()).collect();
+    let names = stream_names(disk, &volume.streams())?;
     let (clean, flaw) = take_clean(disk, &volume.folder)?;
     let mut report = Recovery { clean: clean.is_some() || names.is_empty(), ..Recovery::default() };
     if let Some(reason) = flaw {

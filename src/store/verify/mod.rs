@@ -12,10 +12,10 @@ use kinora_base::{ErrorKind, FragmentNumber, StreamName};
 use self::segment::{Checked, open_segment, sealed_segment};
 use crate::disk::read_small;
 use crate::folder::{FolderLock, read_clean};
-use crate::format::{Clean, StreamFile, open_name};
+use crate::format::{Clean, StreamFile, folder_name, open_name};
 use crate::index::{Database, SegmentRow};
-use crate::open::Files;
-use crate::{Damage, Disk, Error, LocalDisk};
+use crate::open::{Files, stream_names};
+use crate::{Damage, Error, LocalDisk};
 
 /// What was read, so far or in all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,11 +50,9 @@ pub fn verify(data_dir: &Path, mut progress: impl FnMut(&Verification)) -> Resul
     let mut verifier = Verifier { data_dir, found: Verification::default(), clean: None, index: None };
     verifier.clean = verifier.read_clean()?;
     verifier.index = verifier.read_index();
-    let mut names = LocalDisk.list(&streams).map_err(|error| Error::io("list", &streams, &error))?;
-    names.sort_unstable();
-    let names: Vec<_> = names.iter().filter_map(|name| StreamName::new(name).ok()).collect();
+    let names = stream_names(&LocalDisk, &streams)?;
     for name in &names {
-        verifier.stream(name, &streams.join(name.as_str()), &mut progress)?;
+        verifier.stream(name, &streams.join(folder_name(name)), &mut progress)?;
     }
     verifier.strangers(&names);
     Ok(verifier.found)
