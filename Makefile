@@ -30,7 +30,7 @@ demo: setup-demo web/dist/index.html ## A server and a camera with sound and clo
 	@exec samples/demo.sh $(target)/release/kinora
 
 .PHONY: test
-test: setup-test test-format test-web test-lint test-doc test-rust ## Everything: what CI runs
+test: setup-test test-format test-web test-lint test-doc test-rust test-fuzz ## Everything: what CI runs
 	$(call step,all tests passed)
 
 .PHONY: check
@@ -46,6 +46,10 @@ check: web/dist/index.html test-format ## The fast inner loop: formatting, lints
 bench: setup-bench web/dist/index.html ## One table of what 10, 50 and 200 cameras cost (ARGS="--streams 50 --seconds 60")
 	@cargo build --release --locked -p kinora -p kinora-bench
 	@$(target)/release/kinora-bench ingest --server $(target)/release/kinora $(ARGS)
+
+.PHONY: fuzz
+fuzz: fuzz-build ## Hostile media for a long time (FUZZ_SECONDS=600 for each target)
+	@$(MAKE) --no-print-directory fuzz-run FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600)
 
 # What the targets above are made of.
 
@@ -95,3 +99,37 @@ web/dist/index.html: web/node_modules/.package-lock.json $(shell find web/src we
 	$(call step,web: building the app)
 	@cd web && npm run --silent build
 	@touch $@
+
+# libFuzzer needs the compiler's coverage instrumentation, which stable Rust has; so there is no
+# cargo-fuzz to build. The flags are those that it would pass.
+fuzz_host := $(shell rustc -vV | sed -n 's/^host: //p')
+fuzz_flags := --cfg fuzzing -Cdebug-assertions -Coverflow-checks -Ccodegen-units=1 \
+	-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+	-Cllvm-args=-sanitizer-coverage-trace-compares
+fuzz_targets := $(basename $(notdir $(wildcard tests/fuzz/targets/*.rs)))
+
+.PHONY: fuzz-build
+fuzz-build:
+	$(call step,fuzz targets)
+	@RUSTFLAGS="$(fuzz_flags)" cargo build --quiet --release --locked --manifest-path tests/fuzz/Cargo.toml \
+		--target $(fuzz_host) --target-dir $(target)/fuzz
+
+# What a target finds, it leaves in tests/fuzz/artifacts; clips of the other tests are its seeds.
+.PHONY: fuzz-run
+fuzz-run:
+	@mkdir -p tests/fuzz/artifacts target/clips
+	@for name in $(fuzz_targets); do \
+		mkdir -p tests/fuzz/corpus/$$name; \
+		log=$(target)/fuzz/$$name.log; \
+		printf 'fuzzing %s for %s s: ' $$name $(FUZZ_SECONDS); \
+		$(target)/fuzz/$(fuzz_host)/release/$$name -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -rss_limit_mb=1024 \
+			-timeout=10 -print_final_stats=1 -artifact_prefix=tests/fuzz/artifacts/$$name- \
+			tests/fuzz/corpus/$$name target/clips >$$log 2>&1 || { echo failed; tail -n 60 $$log; exit 1; }; \
+		sed -nE 's/^stat::number_of_executed_units: +/inputs tried: /p' $$log; \
+	done
+
+# Long enough to see that the targets work and that nothing shallow is wrong.
+.PHONY: test-fuzz
+test-fuzz: fuzz-build
+	@$(MAKE) --no-print-directory fuzz-run FUZZ_SECONDS=$(or $(FUZZ_SECONDS),20)
