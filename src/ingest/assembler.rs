@@ -178,10 +178,10 @@ impl Assembler {
         } else if self.part_is_full(index) {
             self.flush_part();
         }
-        if let Some(queue) = self.tracks.get_mut(index) {
-            queue.push(sample);
-        }
-        if self.open.is_none() && (index == self.lead || self.waited_us(index) >= LEAD_PATIENCE_US) {
+        let ticks = self.tracks.get_mut(index).map_or(0, |queue| queue.push(sample));
+        if let Some(open) = &mut self.open {
+            open.lead_ticks = open.lead_ticks.saturating_add(if open.lead == index { ticks } else { 0 });
+        } else if index == self.lead || self.waited_us(index) >= LEAD_PATIENCE_US {
             self.begin(index, now);
         }
         self.boundary_is_fresh &= index != self.lead;

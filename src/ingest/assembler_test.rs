@@ -50,13 +50,15 @@ impl Told {
 struct Bench {
     assembler: Assembler,
     now: WallTime,
+    /// What the container says of an audio frame's duration; 0 if nothing.
+    audio_ticks: u32,
 }
 
 impl Bench {
     fn new(timing: Timing, tracks: Vec<Track>) -> Self {
         let mut assembler = Assembler::new(CutSettings::default(), timing);
         assembler.tracks(&tracks.into(), NOW);
-        Self { assembler, now: NOW }
+        Self { assembler, now: NOW, audio_ticks: 0 }
     }
 
     fn video(&mut self, ms: i64, sync: bool) {
@@ -68,8 +70,14 @@ impl Bench {
     fn audio(&mut self, frame: i64) {
         let ticks = frame * 1024;
         let data = Bytes::from_static(b"aac");
-        let sample =
-            Sample { track: AUDIO, dts_ticks: ticks, pts_ticks: ticks, duration_ticks: 0, sync: true, data };
+        let sample = Sample {
+            track: AUDIO,
+            dts_ticks: ticks,
+            pts_ticks: ticks,
+            duration_ticks: self.audio_ticks,
+            sync: true,
+            data,
+        };
         self.assembler.sample(sample, self.now);
     }
 
@@ -211,6 +219,24 @@ fn audio_alone_is_cut_by_time() {
     assert!(told.iter().all(|f| f.flags.has(Flags::KEY_FRAME_START)));
     assert_eq!(told[1].duration_us / 1000, 2005);
     assert!(!told[1].discontinuity);
+}
+
+#[test]
+fn audio_that_says_how_long_it_lasts_stays_with_the_picture_it_came_with() {
+    let mut bench = Bench::new(Timing::Start(NOW), vec![video_track(), audio_track()]);
+    bench.audio_ticks = 1024;
+    bench.interleaved(0, 3000);
+    let told = bench.end();
+    let audio = |n: usize| told[n].samples(AUDIO).iter().map(|s| s.dts_ticks / 1024).collect::<Vec<_>>();
+    assert_eq!(audio(0), (0..47).collect::<Vec<_>>());
+    assert_eq!(audio(1).first(), Some(&47), "the frame before the key frame is not carried over");
+    let mut bench = Bench::new(Timing::Start(NOW), vec![audio_track()]);
+    bench.audio_ticks = 1024;
+    for frame in 0..(48_000 * 6 / 1024) {
+        bench.audio(frame);
+    }
+    let told = bench.end();
+    assert_eq!(told.iter().map(|f| f.duration_us / 1000).collect::<Vec<_>>(), [2005, 2005, 1984]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! The samples of one track on their way into a part. One sample is held back until the next
-//! tells how long it lasted, because Matroska does not.
+//! The samples of one track on their way into a part. A sample whose duration nobody stated is
+//! held back until the next one tells it; of video always, since what Matroska states there is
+//! nominal.
 
 use kinora_base::MediaTime;
 use kinora_media::{Sample, Track, TrackKind};
@@ -15,6 +16,8 @@ const VIDEO_HOLE_US: i64 = 20_000_000;
 pub(crate) struct TrackQueue {
     pub(crate) track: Track,
     held: Option<Sample>,
+    /// Decoding time of the latest settled sample.
+    settled_dts_ticks: Option<i64>,
     /// Settled samples of the part under way.
     ready: Vec<Sample>,
     ready_ticks: i64,
@@ -34,18 +37,21 @@ pub(crate) struct Settled {
 impl TrackQueue {
     pub(crate) fn new(track: Track) -> Self {
         let typical_ticks = track.default_duration_ticks;
-        Self { track, held: None, ready: Vec::new(), ready_ticks: 0, typical_ticks }
+        Self { track, held: None, settled_dts_ticks: None, ready: Vec::new(), ready_ticks: 0, typical_ticks }
     }
 
     /// Settles the sample held back, knowing that the next one decodes at `next_dts_ticks`.
     pub(crate) fn settle_before(&mut self, next_dts_ticks: i64) -> Settled {
-        let Some(held) = self.held.take() else { return Settled::default() };
-        let distance = next_dts_ticks.saturating_sub(held.dts_ticks);
+        let held = self.held.take();
+        let before = held.as_ref().map(|held| held.dts_ticks).or(self.settled_dts_ticks);
+        let Some(before) = before else { return Settled::default() };
+        let distance = next_dts_ticks.saturating_sub(before);
         let largest_us = match self.track.kind() {
             TrackKind::Video => VIDEO_HOLE_US,
             TrackKind::Audio | TrackKind::Data => AUDIO_HOLE_US,
         };
         let hole = distance <= 0 || self.micros(distance) > largest_us;
+        let Some(held) = held else { return Settled { ticks: 0, hole } };
         let ticks = if hole { self.expected(&held) } else { u32::try_from(distance).unwrap_or(u32::MAX) };
         self.settle(held, ticks);
         Settled { ticks: i64::from(ticks), hole }
@@ -53,6 +59,7 @@ impl TrackQueue {
 
     fn settle(&mut self, held: Sample, ticks: u32) {
         self.typical_ticks = ticks;
+        self.settled_dts_ticks = Some(held.dts_ticks);
         self.ready_ticks = self.ready_ticks.saturating_add(i64::from(ticks));
         self.ready.push(Sample { duration_ticks: ticks, ..held });
     }
@@ -70,12 +77,20 @@ impl TrackQueue {
     }
 
     /// Takes a sample: held back if the next one will tell its duration, else settled at once.
-    pub(crate) fn push(&mut self, sample: Sample) {
-        if self.track.kind() == TrackKind::Data {
-            let ticks = sample.duration_ticks;
+    /// Returns the ticks that this settled.
+    pub(crate) fn push(&mut self, sample: Sample) -> i64 {
+        let ticks = sample.duration_ticks;
+        let is_known = match self.track.kind() {
+            TrackKind::Video => false,
+            TrackKind::Audio => ticks > 0,
+            TrackKind::Data => true,
+        };
+        if is_known {
             self.settle(sample, ticks);
+            i64::from(ticks)
         } else {
             self.held = Some(sample);
+            0
         }
     }
 

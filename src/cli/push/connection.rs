@@ -2,6 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, StreamExt};
+use kinora_base::WallTime;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
@@ -38,7 +39,7 @@ pub(super) struct Connection<'a> {
 #[derive(Debug, Deserialize)]
 struct Line {
     event: String,
-    timecode: Option<i64>,
+    producer_time: Option<String>,
     duration_ms: Option<i64>,
     error: Option<Detail>,
 }
@@ -168,9 +169,10 @@ fn lines(answer: reqwest::Response) -> impl stream::Stream<Item = Result<Line, B
 }
 
 fn take(line: Line, queue: &mut Queue, progress: &Progress) -> Result<(), Broken> {
-    match (line.event.as_str(), line.timecode.zip(line.duration_ms), line.error) {
-        ("persisted", Some((timecode, duration)), _) => {
-            queue.persist(timecode, duration);
+    let time = line.producer_time.and_then(|time| time.parse::<WallTime>().ok());
+    match (line.event.as_str(), time.zip(line.duration_ms), line.error) {
+        ("persisted", Some((time, duration_ms)), _) => {
+            queue.persist(time, duration_ms);
             progress.persisted(queue.persisted());
             Ok(())
         }

@@ -62,12 +62,13 @@ impl Push {
             .enable_all()
             .build()
             .map_err(|error| Failure::new(format!("cannot start: {error}")))?;
-        let queue = Queue::new(clusters, self.realtime);
+        let queue = Queue::new(clusters, start, self.realtime);
         let sent = runtime.block_on(send(&self.server, &self.stream, start, queue, &progress));
         // The reader ends as soon as nobody takes its clusters.
         let read = reader.join().unwrap_or_else(|_| Err(Failure::new("reading the file failed")));
         progress.finish();
-        let persisted = sent.and_then(|persisted| read.map(|()| persisted))?;
+        read?;
+        let persisted = sent?;
         println!("{persisted} fragments persisted in stream {}", self.stream);
         Ok(())
     }
@@ -85,6 +86,9 @@ async fn send(
     let path = format!("/v1/streams/{stream}/media?start={}", start.as_millis());
     let url = server.url(&path)?;
     let client = server.client()?;
+    if !queue.has_something().await {
+        return Ok(0);
+    }
     let mut fruitless = 0;
     let mut pause = FIRST_PAUSE;
     loop {

@@ -4,19 +4,23 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
+use kinora_base::WallTime;
 
 use super::{Cluster, Clusters};
 
 /// Most bytes that may be sent and not yet persisted before sending waits.
 const MAX_UNPERSISTED_BYTES: usize = 64 << 20;
-/// How far an ack's times may be off by rounding to milliseconds; less than any sample lasts.
-const ROUNDING_MS: i64 = 4;
+/// How far an ack's times may be off by rounding to milliseconds, in microseconds; less than any
+/// sample lasts.
+const ROUNDING_US: i64 = 4_000;
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Queue {
     source: Clusters,
-    /// Sent, and not persisted; in order.
+    /// Producer time of media time 0.
+    start: WallTime,
+    /// Read from the file, and not persisted; in order.
     sent: VecDeque<Cluster>,
     /// How many of `sent` the present connection has been given.
     given: usize,
@@ -34,9 +38,10 @@ struct Pace {
 }
 
 impl Queue {
-    pub(super) fn new(source: Clusters, realtime: bool) -> Self {
+    pub(super) fn new(source: Clusters, start: WallTime, realtime: bool) -> Self {
         Self {
             source,
+            start,
             sent: VecDeque::new(),
             given: 0,
             unpersisted_bytes: 0,
@@ -44,6 +49,12 @@ impl Queue {
             persisted: 0,
             pace: realtime.then(Pace::default),
         }
+    }
+
+    /// Waits for the file's first Cluster, so that nothing is opened for a file without media.
+    pub(super) async fn has_something(&mut self) -> bool {
+        self.read().await;
+        !self.exhausted
     }
 
     /// The next Cluster for the present connection; none when there are no more. Waits for the
@@ -54,26 +65,33 @@ impl Queue {
             if self.unpersisted_bytes > MAX_UNPERSISTED_BYTES {
                 std::future::pending::<()>().await;
             }
-            let Some(cluster) = self.source.recv().await else {
-                self.exhausted = true;
-                return None;
-            };
-            self.unpersisted_bytes += bytes(&cluster);
-            self.sent.push_back(cluster);
+            self.read().await;
         }
         if let Some(pace) = &mut self.pace
             && let Some(cluster) = self.sent.get(self.given)
         {
             pace.wait(cluster.start_us).await;
         }
+        let next = self.sent.get(self.given)?;
         self.given += 1;
-        self.sent.get(self.given - 1)
+        Some(next)
     }
 
-    /// The server has persisted a fragment of this media time, in milliseconds.
-    pub(super) fn persist(&mut self, timecode_ms: i64, duration_ms: i64) {
+    async fn read(&mut self) {
+        match self.source.recv().await {
+            Some(cluster) => {
+                self.unpersisted_bytes += bytes(&cluster);
+                self.sent.push_back(cluster);
+            }
+            None => self.exhausted = true,
+        }
+    }
+
+    /// The server has persisted a fragment that begins at this producer time and lasts this long.
+    pub(super) fn persist(&mut self, producer_time: WallTime, duration_ms: i64) {
         self.persisted += 1;
-        let end_us = timecode_ms.saturating_add(duration_ms).saturating_add(ROUNDING_MS).saturating_mul(1000);
+        let start_us = producer_time.micros_since(self.start);
+        let end_us = start_us.saturating_add(duration_ms.saturating_mul(1000)).saturating_add(ROUNDING_US);
         while self.given > 0 && self.sent.front().is_some_and(|cluster| cluster.end_us <= end_us) {
             if let Some(cluster) = self.sent.pop_front() {
                 self.unpersisted_bytes -= bytes(&cluster);
