@@ -29,6 +29,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// Tries in a row that persist nothing before the command gives up: about two minutes.
 const MAX_FRUITLESS_TRIES: u32 = 12;
+/// How much later than in the file everything is sent, in microseconds.
+const LEAD_IN_US: i64 = 1_000_000;
 /// Clusters read ahead of the connection.
 const READ_AHEAD: usize = 4;
 
@@ -54,15 +56,17 @@ impl Push {
         let clock = SystemClock::new();
         // Fixed once, so that what is sent again after a broken connection has the same times.
         let start = self.start.unwrap_or_else(|| WallTime::from_millis(clock.wall().as_millis()));
+        // Sound often begins a little before media time 0, where Matroska has no times.
+        let lead_in_us = if start < WallTime::from_micros(LEAD_IN_US) { 0 } else { LEAD_IN_US };
         let progress = Progress::new(&self.file);
         let source = Source::open(&self.file)?;
         let (sender, clusters) = mpsc::channel(READ_AHEAD);
-        let reader = std::thread::spawn(move || source.read(&sender));
+        let reader = std::thread::spawn(move || source.read(&sender, lead_in_us));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| Failure::new(format!("cannot start: {error}")))?;
-        let queue = Queue::new(clusters, start, self.realtime);
+        let queue = Queue::new(clusters, start.offset_micros(-lead_in_us), self.realtime);
         let sent = runtime.block_on(send(&self.server, &self.stream, start, queue, &progress));
         // The reader ends as soon as nobody takes its clusters.
         let read = reader.join().unwrap_or_else(|_| Err(Failure::new("reading the file failed")));
@@ -74,7 +78,8 @@ impl Push {
     }
 }
 
-/// Sends everything, over as many connections as it takes. Returns how many fragments are
+/// Sends everything, over as many connections as it takes, of a file whose media time 0 was
+/// captured at `start`. Returns how many fragments are
 /// persisted.
 async fn send(
     server: &Server,
@@ -83,7 +88,8 @@ async fn send(
     mut queue: Queue,
     progress: &Progress,
 ) -> Result<u64, Failure> {
-    let path = format!("/v1/streams/{stream}/media?start={}", start.as_millis());
+    let zero = queue.zero();
+    let path = format!("/v1/streams/{stream}/media?start={}", zero.as_millis());
     let url = server.url(&path)?;
     let client = server.client()?;
     if !queue.has_something().await {
@@ -109,11 +115,10 @@ async fn send(
         fruitless += 1;
         if fruitless >= MAX_FRUITLESS_TRIES {
             let persisted = queue.persisted();
-            return Err(Failure::new(format!("gave up after {fruitless} tries: {reason}")).with_hint(
-                format!(
-                    "{persisted} fragments are persisted; run the same command with --start {start} to go on"
-                ),
-            ));
+            let message =
+                format!("gave up after {fruitless} tries, {persisted} fragments are persisted: {reason}");
+            return Err(Failure::new(message)
+                .with_hint(format!("pushed again with --start {start} it gets the same times")));
         }
         progress.say(&format!("{reason}; trying again in {:.1} s", pause.as_secs_f64()));
         tokio::time::sleep(pause).await;

@@ -18,8 +18,8 @@ const ROUNDING_US: i64 = 4_000;
 #[derive(Debug)]
 pub(super) struct Queue {
     source: Clusters,
-    /// Producer time of media time 0.
-    start: WallTime,
+    /// When media time 0 of what is sent was captured.
+    zero: WallTime,
     /// Read from the file, and not persisted; in order.
     sent: VecDeque<Cluster>,
     /// How many of `sent` the present connection has been given.
@@ -38,10 +38,10 @@ struct Pace {
 }
 
 impl Queue {
-    pub(super) fn new(source: Clusters, start: WallTime, realtime: bool) -> Self {
+    pub(super) fn new(source: Clusters, zero: WallTime, realtime: bool) -> Self {
         Self {
             source,
-            start,
+            zero,
             sent: VecDeque::new(),
             given: 0,
             unpersisted_bytes: 0,
@@ -49,6 +49,11 @@ impl Queue {
             persisted: 0,
             pace: realtime.then(Pace::default),
         }
+    }
+
+    /// When media time 0 of what is sent was captured.
+    pub(super) fn zero(&self) -> WallTime {
+        self.zero
     }
 
     /// Waits for the file's first Cluster, so that nothing is opened for a file without media.
@@ -90,7 +95,7 @@ impl Queue {
     /// The server has persisted a fragment that begins at this producer time and lasts this long.
     pub(super) fn persist(&mut self, producer_time: WallTime, duration_ms: i64) {
         self.persisted += 1;
-        let start_us = producer_time.micros_since(self.start);
+        let start_us = producer_time.micros_since(self.zero);
         let end_us = start_us.saturating_add(duration_ms.saturating_mul(1000)).saturating_add(ROUNDING_US);
         while self.given > 0 && self.sent.front().is_some_and(|cluster| cluster.end_us <= end_us) {
             if let Some(cluster) = self.sent.pop_front() {

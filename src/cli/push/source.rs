@@ -58,10 +58,11 @@ impl Source {
         Ok(Self { input: Input::File(file), name })
     }
 
-    /// Reads to the end, or until nobody takes the Clusters. Blocks.
-    pub(super) fn read(mut self, clusters: &mpsc::Sender<Cluster>) -> Result<(), Failure> {
+    /// Reads to the end, or until nobody takes the Clusters; `lead_in_us` is added to all times.
+    /// Blocks.
+    pub(super) fn read(mut self, clusters: &mpsc::Sender<Cluster>, lead_in_us: i64) -> Result<(), Failure> {
         let mut demuxer = Demuxer::new(None);
-        let mut cutter = Cutter::default();
+        let mut cutter = Cutter::new(lead_in_us);
         let mut position = 0;
         loop {
             let mut buffer = BytesMut::zeroed(READ_BYTES);
@@ -103,7 +104,7 @@ impl Source {
 }
 
 /// Cuts samples into Clusters.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Cutter {
     tracks: Vec<Track>,
     muxer: Option<Muxer>,
@@ -123,6 +124,22 @@ struct Cutter {
 }
 
 impl Cutter {
+    fn new(lead_in_us: i64) -> Self {
+        Self {
+            tracks: Vec::new(),
+            muxer: None,
+            header: Bytes::new(),
+            lead: None,
+            samples: Vec::new(),
+            tags: Vec::new(),
+            delay_us: 0,
+            shift_us: lead_in_us,
+            start_us: 0,
+            end_us: 0,
+            new_header: false,
+        }
+    }
+
     fn take(&mut self, event: Event, position: u64) -> Result<Option<Cluster>, kinora_media::Error> {
         match event {
             Event::Tracks(tracks) => {
@@ -148,7 +165,8 @@ impl Cutter {
     }
 
     fn mux(&mut self) {
-        let mut muxer = Muxer::new(&self.tracks);
+        // Exact, so that what is sent again after a broken connection is recognized to the sample.
+        let mut muxer = Muxer::new(&self.tracks).exact();
         if let Some(shift) = MediaTime::new(self.shift_us, 1_000_000) {
             muxer = muxer.shifted(shift);
         }

@@ -18,6 +18,9 @@ const USUAL_SCALE_NS: u64 = 1_000_000;
 /// The Segment tick for video so fast that milliseconds would move its pictures visibly.
 const FINE_SCALE_NS: u64 = 100_000;
 
+/// The Segment tick that tells sound samples apart: less than half of one at 48 kHz.
+const EXACT_SCALE_NS: u64 = 10_000;
+
 /// Video with a shorter nominal frame than this (more than 250 per second) gets the fine tick.
 const FINE_BELOW_NS: u64 = 4_000_000;
 
@@ -69,6 +72,15 @@ impl Muxer {
     #[must_use]
     pub fn shifted(mut self, by: MediaTime) -> Self {
         self.shift_ns = nanoseconds(by.ticks, by.timescale.get());
+        self
+    }
+
+    /// The same muxer with ticks of 10 µs, so that a reader that begins at any Cluster recovers the
+    /// same sound sample times as one that began at the first. A Cluster then spans a third of a
+    /// second at most.
+    #[must_use]
+    pub fn exact(mut self) -> Self {
+        self.scale_ns = EXACT_SCALE_NS;
         self
     }
 
