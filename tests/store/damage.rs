@@ -138,6 +138,23 @@ fn stale_bytes_behind_the_records_are_never_taken_for_data() {
 }
 
 #[test]
+fn a_whole_record_that_does_not_belong_ends_the_chain() {
+    let (folder, file, places) = one_segment(6, false);
+    let (start, _) = places[5];
+    // What an earlier, refused or torn, write may have left at this very place: another segment's
+    // identifier, another place, another predecessor.
+    for field in [8, 24, 96] {
+        let (_changed, store, listed) = reopen_changed(folder.path(), &file, |bytes| {
+            bytes[start + field] ^= 1;
+            let crc = crc32c::crc32c(&bytes[start..start + RECORD - 4]);
+            bytes[start + RECORD - 4..start + RECORD].copy_from_slice(&crc.to_le_bytes());
+        });
+        assert_eq!(listed, [1, 2, 3, 4, 5], "field at {field}");
+        assert_eq!(store.recovery().damages, [], "field at {field}");
+    }
+}
+
+#[test]
 fn damage_to_what_was_durable_is_reported_and_costs_only_itself() {
     let (folder, file, places) = one_segment(6, false);
     for damaged in 1..=5_usize {

@@ -121,6 +121,11 @@ fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
         };
         assert_eq!(error.kind, ErrorKind::StorageFull, "{error}");
         assert!(store.health().ok, "no fault of the volume");
+        // Either the file was cut back to what is durable, or it was not to be created at all.
+        let log = disk.log();
+        let newest = log.iter().rfind(|(op, _)| *op == Op::Create).map(|(_, path)| path).unwrap();
+        let cleared = |(op, path): &(Op, _)| path == newest && matches!(op, Op::Truncate | Op::Remove);
+        assert!(log.iter().any(cleared), "something is left of the refused write");
         for _ in 0..600 {
             n += 1;
             let error = outcome(&mut to, n).unwrap_err();
