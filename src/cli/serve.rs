@@ -25,6 +25,9 @@ use crate::playback::Catalog;
 
 /// How long a client may take to send a request's headers.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Most bytes read from a connection at once. Media is kept as slices of what was read, so this is
+/// also what a small slice can keep alive.
+const READ_BUFFER_BYTES: usize = 64 * 1024;
 /// How long open requests may take to finish when the server stops.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 

@@ -61,8 +61,8 @@ pub(crate) struct Pending {
 pub(crate) struct Ring(VecDeque<(FragmentNumber, Vec<Bytes>, u64)>);
 
 impl Ring {
-    /// Most fragments kept: the one that players are fetching and the one before it.
-    const FRAGMENTS: usize = 2;
+    /// Most fragments kept: the one that players are fetching.
+    const FRAGMENTS: usize = 1;
     /// Most bytes kept. What does not fit is read back from the page cache.
     const BYTES: u64 = 1 << 20;
 
