@@ -7,6 +7,7 @@
 #![expect(
     clippy::panic,
     clippy::expect_used,
+    clippy::indexing_slicing,
     reason = "a test stops at the first thing that is not as it should be"
 )]
 #![expect(clippy::disallowed_methods, reason = "real processes run on real time")]
