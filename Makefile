@@ -29,6 +29,10 @@ demo: setup-demo web/dist/index.html ## A server and a camera with sound and clo
 	@cargo build --release --locked --bin kinora
 	@exec samples/demo.sh $(target)/release/kinora
 
+.PHONY: build
+build: setup-demo web/dist/index.html ## The server with the web app in it: target/release/kinora
+	@cargo build --release --locked --bin kinora
+
 .PHONY: test
 test: setup-test test-format test-web test-lint test-doc test-rust test-fuzz ## Everything: what CI runs
 	$(call step,all tests passed)

@@ -155,13 +155,13 @@ async fn serve(
     match tls {
         None => {
             let mut server = axum_server::from_tcp(listener).map_err(failed)?.acceptor(Peers).handle(handle);
-            limit_headers(server.http_builder());
+            limit_reading(server.http_builder());
             server.serve(service).await.map_err(failed)
         }
         Some(tls) => {
             let server = axum_server::from_tcp_rustls(listener, tls.config()).map_err(failed)?;
             let mut server = server.map(|acceptor| acceptor.acceptor(Peers)).handle(handle);
-            limit_headers(server.http_builder());
+            limit_reading(server.http_builder());
             tokio::spawn(tls.reload_when_changed());
             server.serve(service).await.map_err(failed)
         }
@@ -178,8 +178,12 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-fn limit_headers(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor>) {
-    builder.http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+fn limit_reading(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor>) {
+    builder
+        .http1()
+        .max_buf_size(READ_BUFFER_BYTES)
+        .timer(hyper_util::rt::TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT);
     builder.http2().timer(hyper_util::rt::TokioTimer::new()).keep_alive_interval(HEADER_TIMEOUT);
 }
 
