@@ -41,7 +41,7 @@ pub async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
             "web_app_not_built",
             "this binary was built without the web app",
         )
-        .with_hint("run `make web` and build again; the API works without it")
+        .with_hint("`make build` builds it in; the API works without it")
         .into_response(),
     }
 }
