@@ -77,17 +77,10 @@ pub struct Put {
     settings: PutSettings,
     acks: mpsc::Sender<Ack>,
     configuration: Option<ConfigurationId>,
-    open: Option<OpenAck>,
+    /// Timecode of the fragment under way.
+    open: Option<i64>,
     in_flight: FuturesOrdered<InFlight>,
     ending: Ending,
-}
-
-/// The fragment under way as its acks will show it; without a number while it may be a repetition.
-#[derive(Debug)]
-struct OpenAck {
-    timecode: i64,
-    producer_time: WallTime,
-    server_time: WallTime,
 }
 
 type InFlight =
@@ -243,18 +236,19 @@ impl Put {
                 bytes: None,
             }));
         }
-        self.open = Some(OpenAck { timecode, producer_time, server_time });
+        self.open = Some(timecode);
         Ok(())
     }
 
     fn finish(&mut self, finish: Finish) -> Result<(), Refusal> {
-        let Some(OpenAck { timecode, producer_time, server_time }) = self.open.take() else { return Ok(()) };
+        let Some(timecode) = self.open.take() else { return Ok(()) };
         let finished = self.writer.finish(finish)?;
         let fragment = AckedFragment {
             number: finished.fragment.number,
             timecode,
-            producer_time,
-            server_time,
+            producer_time: finished.fragment.producer_time,
+            // Of a repetition this is when the stored fragment arrived.
+            server_time: finished.fragment.server_time,
             duration_us: Some(finished.fragment.duration_us),
             bytes: Some(finished.fragment.bytes),
         };
