@@ -111,6 +111,11 @@ impl Assembler {
         self.steps.pop_front()
     }
 
+    /// A header of the container: times may begin anew after it.
+    pub(crate) fn header(&mut self) {
+        self.new_header = true;
+    }
+
     /// New tracks. Tracks that only joined take effect at the next cut, so that one that appears
     /// late costs no fragment without a key frame.
     pub(crate) fn tracks(&mut self, tracks: &Arc<[Track]>, now: WallTime) {

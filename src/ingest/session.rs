@@ -17,13 +17,19 @@ pub struct Session {
     demuxer: Demuxer,
     assembler: Assembler,
     samples: u64,
+    headers: u64,
 }
 
 impl Session {
     /// A session for media in `container`, or in whatever its first bytes show.
     #[must_use]
     pub fn new(container: Option<Container>, cut: CutSettings, timing: Timing) -> Self {
-        Self { demuxer: Demuxer::new(container), assembler: Assembler::new(cut, timing), samples: 0 }
+        Self {
+            demuxer: Demuxer::new(container),
+            assembler: Assembler::new(cut, timing),
+            samples: 0,
+            headers: 0,
+        }
     }
 
     /// Takes the next bytes, which arrived at `now`.
@@ -65,6 +71,10 @@ impl Session {
 
     fn drain(&mut self, now: WallTime) -> Result<(), Error> {
         while let Some(event) = self.demuxer.next()? {
+            if self.demuxer.headers() > self.headers {
+                self.headers = self.demuxer.headers();
+                self.assembler.header();
+            }
             match event {
                 Event::Tracks(tracks) => self.assembler.tracks(&tracks, now),
                 Event::Boundary(boundary) => self.assembler.boundary(boundary),

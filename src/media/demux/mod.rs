@@ -66,6 +66,7 @@ pub struct Demuxer {
     elementaries: Vec<Elementary>,
     announcement: Announcement,
     ready: VecDeque<Event>,
+    headers: u64,
     /// Of tracks that a later header has replaced.
     dropped_before: Dropped,
     finished: bool,
@@ -88,6 +89,7 @@ impl Demuxer {
             elementaries: Vec::new(),
             announcement: Announcement::default(),
             ready: VecDeque::new(),
+            headers: 0,
             dropped_before: Dropped::default(),
             finished: false,
             failed: None,
@@ -102,6 +104,13 @@ impl Demuxer {
             Inner::Matroska(_) => Some(Container::Matroska),
             Inner::Mp4(_) => Some(Container::Mp4),
         }
+    }
+
+    /// Headers that declared tracks so far, the same ones again included: after one more, the
+    /// media's times may begin anew.
+    #[must_use]
+    pub fn headers(&self) -> u64 {
+        self.headers
     }
 
     /// Frames that did not become samples so far.
@@ -212,6 +221,7 @@ impl Demuxer {
     /// Takes a set of declared tracks. A track that is declared as before goes on as it was: live
     /// producers repeat their headers before each fragment.
     fn declare(&mut self, declared: Vec<DeclaredTrack>) -> Result<(), Error> {
+        self.headers += 1;
         let goes_on = |track: &DeclaredTrack| self.elementaries.iter().any(|old| same(old, track));
         if declared.len() == self.elementaries.len() && declared.iter().all(goes_on) {
             return Ok(());
