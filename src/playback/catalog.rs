@@ -1,4 +1,5 @@
-//! The codec configurations of streams, decoded once and remembered.
+//! What is remembered of streams between requests: their codec configurations, decoded once, and
+//! the breaks in their live timelines.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -8,6 +9,7 @@ use kinora_media::packed::Payload;
 use kinora_media::{Track, TrackKind, configuration};
 use kinora_store::{ConfigurationId, Error, Stream};
 
+use super::eras::Eras;
 use super::{Presentation, Window, frame_rate};
 
 /// One configuration of one stream, decoded.
@@ -27,6 +29,7 @@ type Key = (StreamName, WallTime, ConfigurationId);
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     known: Arc<Mutex<HashMap<Key, Arc<Known>>>>,
+    eras: Eras,
 }
 
 /// Configurations remembered before all are forgotten and read again as they are needed.
@@ -73,6 +76,12 @@ impl Catalog {
             }
         }
         Ok(found)
+    }
+
+    /// The discontinuity sequence number of the first segment of a live window.
+    #[must_use]
+    pub fn first_era(&self, stream: &Stream, window: &Window) -> u64 {
+        self.eras.first(stream, window)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Arc<Known>>> {

@@ -4,6 +4,7 @@
 //! It only reads the store, builds bytes and text, and never speaks HTTP.
 
 mod catalog;
+mod eras;
 pub mod file;
 pub mod hls;
 mod presentation;

@@ -99,8 +99,8 @@ fn live(newest: Vec<Fragment>) -> Vec<Fragment> {
     newest.into_iter().skip(first).collect()
 }
 
-/// In arrival order, so that a playlist only ever grows at its end: what is uploaded late does not
-/// appear in it.
+/// In arrival order, so that a playlist only ever grows at its end: what is uploaded late appears
+/// where it arrived, behind a discontinuity.
 fn from(stream: &Stream, start: WallTime) -> Result<Vec<Fragment>, Error> {
     let earliest = Query {
         axis: Axis::Producer,

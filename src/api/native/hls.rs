@@ -109,7 +109,8 @@ pub async fn media(
         if presentations.values().all(|presentation| presentation.rendition(&rendition).is_none()) {
             return Err(no_rendition(&rendition));
         }
-        Ok(media_playlist(&window, &rendition, &presentations))
+        let first_era = if span == Span::Live { state.catalog.first_era(&stream, &window) } else { 0 };
+        Ok(media_playlist(&window, &rendition, &presentations, first_era))
     })
     .await?;
     Ok(playlist(text))

@@ -9,7 +9,8 @@ use kinora_store::{ConfigurationId, Flags};
 use crate::playback::{Presentation, Span, Window};
 
 /// The media playlist of the rendition `id` over `window`. `presentations` holds every
-/// configuration of the window. URIs are relative to the rendition's own folder:
+/// configuration of the window; `first_era` is the discontinuity sequence number of its first
+/// segment, which only a live playlist needs. URIs are relative to the rendition's own folder:
 /// `init-{configuration}.mp4` and `{number}.m4s`.
 ///
 /// Entries whose configuration lacks the rendition are gaps (8216bis §4.4.4.7). The playlist of a
@@ -19,9 +20,10 @@ pub fn media_playlist(
     window: &Window,
     id: &str,
     presentations: &HashMap<ConfigurationId, Presentation>,
+    first_era: u64,
 ) -> String {
     let mut text = String::with_capacity(160 * window.entries.len() + 256);
-    header(&mut text, window);
+    header(&mut text, window, first_era);
     let mut mapped: Option<ConfigurationId> = None;
     for (place, entry) in window.entries.iter().enumerate() {
         let fragment = &entry.fragment;
@@ -48,7 +50,7 @@ pub fn media_playlist(
     text
 }
 
-fn header(text: &mut String, window: &Window) {
+fn header(text: &mut String, window: &Window, first_era: u64) {
     text.push_str("#EXTM3U\n#EXT-X-VERSION:7\n");
     // §4.3.5.1 of RFC 8216: only if decoding can start at every segment.
     if window.entries.iter().all(|entry| entry.fragment.flags.has(Flags::KEY_FRAME_START)) {
@@ -59,6 +61,7 @@ fn header(text: &mut String, window: &Window) {
         Span::Live => {
             let first = window.entries.first().map(|entry| &entry.fragment);
             let _ = writeln!(text, "#EXT-X-MEDIA-SEQUENCE:{}", first.map_or(0, |f| f.ordinal));
+            let _ = writeln!(text, "#EXT-X-DISCONTINUITY-SEQUENCE:{first_era}");
         }
         Span::From(start) => {
             text.push_str("#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:EVENT\n");

@@ -59,6 +59,7 @@ fn a_live_playlist_slides_and_marks_where_the_timeline_breaks() {
 #EXT-X-INDEPENDENT-SEGMENTS
 #EXT-X-TARGETDURATION:2
 #EXT-X-MEDIA-SEQUENCE:6
+#EXT-X-DISCONTINUITY-SEQUENCE:3
 #EXT-X-MAP:URI=\"init-1.mp4\"
 #EXT-X-PROGRAM-DATE-TIME:2027-01-15T08:00:14.000Z
 #EXTINF:2.000000,
@@ -72,7 +73,7 @@ fn a_live_playlist_slides_and_marks_where_the_timeline_breaks() {
 #EXTINF:2.033333,
 9.m4s
 ";
-    assert_eq!(media_playlist(&window, "video", &presentations()), expected);
+    assert_eq!(media_playlist(&window, "video", &presentations(), 3), expected);
 }
 
 #[test]
@@ -80,7 +81,7 @@ fn a_range_ends_and_says_where_inside_its_first_fragment_it_begins() {
     let entries = vec![entry(1, 2_500_000, 1, true)];
     let start = START.offset_micros(2_750_000);
     let window = Window { span: Span::Range(start, start.offset_micros(9)), entries };
-    let text = media_playlist(&window, "video", &presentations());
+    let text = media_playlist(&window, "video", &presentations(), 3);
     assert!(
         text.contains("#EXT-X-TARGETDURATION:3\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n"),
         "{text}"
@@ -92,7 +93,7 @@ fn a_range_ends_and_says_where_inside_its_first_fragment_it_begins() {
 #[test]
 fn from_a_time_on_the_playlist_grows() {
     let window = Window { span: Span::From(START), entries: vec![entry(1, 2_000_000, 1, true)] };
-    let text = media_playlist(&window, "video", &presentations());
+    let text = media_playlist(&window, "video", &presentations(), 3);
     assert!(text.contains("#EXT-X-PLAYLIST-TYPE:EVENT\n"), "{text}");
     assert!(text.contains("#EXT-X-START:TIME-OFFSET=0.000000,PRECISE=YES\n"), "{text}");
     assert!(!text.contains("ENDLIST"), "{text}");
@@ -103,7 +104,7 @@ fn a_fragment_without_the_rendition_is_a_gap() {
     let entries =
         vec![entry(1, 2_000_000, 1, true), entry(2, 2_000_000, 2, true), entry(3, 2_000_000, 1, true)];
     let window = Window { span: Span::Live, entries };
-    let text = media_playlist(&window, "audio", &presentations());
+    let text = media_playlist(&window, "audio", &presentations(), 3);
     assert_eq!(text.matches("#EXT-X-GAP\n").count(), 1, "{text}");
     assert_eq!(text.matches("#EXT-X-MAP").count(), 1, "{text}");
     let gap = text.find("#EXT-X-GAP").unwrap();
@@ -118,5 +119,5 @@ fn segments_that_begin_without_a_key_frame_are_not_called_independent() {
     let mut cut = entry(2, 20_000_000, 1, false);
     cut.fragment.flags = Flags::default();
     let window = Window { span: Span::Live, entries: vec![entry(1, 2_000_000, 1, true), cut] };
-    assert!(!media_playlist(&window, "video", &presentations()).contains("INDEPENDENT"));
+    assert!(!media_playlist(&window, "video", &presentations(), 3).contains("INDEPENDENT"));
 }
