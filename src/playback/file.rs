@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use kinora_base::MediaTime;
-use kinora_media::packed::Payload;
+use kinora_media::packed::{Payload, Run};
 use kinora_media::{Error, Fault, Track, fmp4, mkv};
 
 use super::Pieces;
@@ -44,8 +44,12 @@ pub fn mp4(payload: &Payload, tracks: &[Track]) -> Result<Pieces, Error> {
 pub fn mkv(payload: &Payload, tracks: &[Track]) -> Result<Pieces, Error> {
     let all: Vec<&Track> = tracks.iter().collect();
     let mut muxer = mkv::Muxer::new(tracks);
-    if let Some(shift) = MediaTime::new(start_us(payload, &all).saturating_neg(), 1_000_000) {
+    let (start_us, end_us) = (start_us(payload, &all), end_us(payload, &all));
+    if let Some(shift) = MediaTime::new(start_us.saturating_neg(), 1_000_000) {
         muxer = muxer.shifted(shift);
+    }
+    if let Some(duration) = MediaTime::new(end_us.saturating_sub(start_us), 1_000_000) {
+        muxer = muxer.lasting(duration);
     }
     let mut pieces = vec![muxer.header()];
     if !payload.tags().is_empty() {
@@ -57,9 +61,16 @@ pub fn mkv(payload: &Payload, tracks: &[Track]) -> Result<Pieces, Error> {
 
 /// The earliest decoding time of any of the tracks, in microseconds.
 fn start_us(payload: &Payload, tracks: &[&Track]) -> i64 {
-    let starts = payload.runs().iter().filter_map(|run| {
-        let track = tracks.iter().find(|track| track.number == run.track)?;
-        Some(MediaTime::new(run.base_dts_ticks, track.timescale)?.as_micros())
-    });
-    starts.min().unwrap_or(0)
+    payload.runs().iter().filter_map(|run| micros(run, run.base_dts_ticks, tracks)).min().unwrap_or(0)
+}
+
+/// The time at which the last sample of any of the tracks ends, in microseconds.
+fn end_us(payload: &Payload, tracks: &[&Track]) -> i64 {
+    payload.runs().iter().filter_map(|run| micros(run, run.end_dts_ticks(), tracks)).max().unwrap_or(0)
+}
+
+/// A time of a run in microseconds, if its track is one of these.
+fn micros(run: &Run, ticks: i64, tracks: &[&Track]) -> Option<i64> {
+    let track = tracks.iter().find(|track| track.number == run.track)?;
+    Some(MediaTime::new(ticks, track.timescale)?.as_micros())
 }

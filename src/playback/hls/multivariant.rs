@@ -13,11 +13,15 @@ pub struct MultivariantInput<'a> {
     pub presentations: &'a [Presentation],
     /// Pictures per second of the first video rendition, if known.
     pub frame_rate: Option<f64>,
-    /// Peak and mean bits per second of a fragment, all tracks together.
+    /// Peak and mean bits per second of a fragment's payload, all tracks together.
     pub bandwidth: (u64, u64),
     /// Query to append to each URI, without `?`; may be empty.
     pub query: &'a str,
 }
+
+/// Bits per second by which the media segments of a rendition are larger than what is stored of
+/// them: a head for each segment, and up to 16 bytes for each sample where we keep about five.
+const HEADS_BPS: u64 = 8_000;
 
 /// The producer's text as it can stand in a quoted string, which holds no quotes or line breaks
 /// (8216bis §4.2).
@@ -45,7 +49,8 @@ pub fn multivariant_playlist(input: &MultivariantInput<'_>) -> String {
     for (place, (rendition, codecs)) in variants.iter().enumerate() {
         let mut all: Vec<&str> = codecs.iter().map(String::as_str).collect();
         all.extend(&audio_codecs);
-        let (peak, mean) = input.bandwidth;
+        let heads = HEADS_BPS * (1 + u64::from(!audio_codecs.is_empty()));
+        let (peak, mean) = (input.bandwidth.0 + heads, input.bandwidth.1 + heads);
         let _ = write!(text, "#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={mean}");
         let _ = write!(text, ",CODECS=\"{}\"", all.join(","));
         if let Shape::Video { width, height } = rendition.track.shape
@@ -161,7 +166,7 @@ mod tests {
 #EXT-X-VERSION:7
 #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"Main mic\",LANGUAGE=\"deu\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\",URI=\"audio/index.m3u8?start=1&end=2\"
 #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"audio2\",LANGUAGE=\"deu\",DEFAULT=NO,AUTOSELECT=YES,CHANNELS=\"2\",URI=\"audio2/index.m3u8?start=1&end=2\"
-#EXT-X-STREAM-INF:BANDWIDTH=2500000,AVERAGE-BANDWIDTH=2000000,CODECS=\"avc1.64001f,mp4a.40.2\",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"audio\"
+#EXT-X-STREAM-INF:BANDWIDTH=2516000,AVERAGE-BANDWIDTH=2016000,CODECS=\"avc1.64001f,mp4a.40.2\",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"audio\"
 video/index.m3u8?start=1&end=2
 ";
         assert_eq!(text, expected);
