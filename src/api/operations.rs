@@ -130,7 +130,10 @@ pub async fn count(State(state): State<AppState>, request: Request, next: Next) 
     counter!("kinora_http_requests_total", "method" => method.to_string(), "route" => route.clone(), "status" => status)
         .increment(1);
     histogram!("kinora_http_response_seconds", "route" => route.clone()).record(took.as_secs_f64());
-    if let Some(bytes) = response.body().size_hint().exact() {
+    // Media goes out piece by piece, so that only its header says how long it is.
+    let stated = response.headers().get(header::CONTENT_LENGTH);
+    let stated = stated.and_then(|length| length.to_str().ok()?.parse().ok());
+    if let Some(bytes) = response.body().size_hint().exact().or(stated) {
         counter!("kinora_http_response_bytes_total", "route" => route).increment(bytes);
     }
     response

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use kinora_base::StreamName;
 use kinora_media::demux::Container;
+use metrics::counter;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::time::{Duration, timeout};
@@ -217,6 +218,9 @@ fn ack_fragment(fragment: &AckedFragment) -> AckLineFragment {
 
 fn report(name: &StreamName, ending: &Ending) {
     let Ending { bytes, fragments, repeated, dropped_acks, .. } = ending;
+    let code = ending.refusal.as_ref().map_or("complete", |refusal| refusal.code);
+    counter!("kinora_ingest_sessions_total", "ending" => code).increment(1);
+    counter!("kinora_ingest_dropped_acks_total").increment(*dropped_acks);
     match &ending.refusal {
         None => tracing::info!(stream = %name, bytes, fragments, repeated, dropped_acks, "producer finished"),
         Some(refusal) => tracing::warn!(
