@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,10 @@ const READ_BUFFER_BYTES: usize = 64 * 1024;
 /// How long open requests may take to finish when the server stops.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 
+/// Sizes of segments, in bytes, that make sense: smaller ones are all header and footer, larger
+/// ones are more than their 32-bit offsets reach.
+const SEGMENT_BYTES: RangeInclusive<u64> = 64 << 10..=2 << 30;
+
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     /// Address to listen on; port 0 picks a free one. Beyond loopback --token is needed.
@@ -48,6 +53,10 @@ pub(super) struct Serve {
     /// PEM file with the TLS private key; read again when it changes
     #[arg(long, env = "KINORA_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// Size at which a stream's file is closed and the next one begun, in bytes
+    #[arg(long, env = "KINORA_SEGMENT_BYTES", value_name = "BYTES", default_value_t = Options::default().segment_bytes,
+        value_parser = clap::value_parser!(u64).range(SEGMENT_BYTES))]
+    segment_bytes: u64,
 }
 
 impl Serve {
@@ -72,7 +81,8 @@ impl Serve {
         let listener =
             TcpListener::bind(addresses.as_slice()).map_err(|error| cannot_listen(&self.listen, &error))?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let store = Store::open(&self.data_dir, Options::default(), Arc::clone(&clock))?;
+        let options = Options { segment_bytes: self.segment_bytes, ..Options::default() };
+        let store = Store::open(&self.data_dir, options, Arc::clone(&clock))?;
         report_recovery(&store);
         let metrics = PrometheusBuilder::new()
             .install_recorder()
