@@ -20,12 +20,20 @@ impl Producer {
     /// Begins to push into `stream`, with a query like `?start=0`, or none.
     #[must_use]
     pub fn connect(server: SocketAddr, stream: &str, query: &str) -> Self {
-        let mut socket = TcpStream::connect(server).unwrap_or_else(|e| panic!("cannot connect: {e}"));
+        Self::try_connect(server, stream, query).unwrap_or_else(|e| panic!("cannot connect: {e}"))
+    }
+
+    /// As [`Self::connect`], to a server that may be gone.
+    ///
+    /// # Errors
+    /// If the server does not take the connection.
+    pub fn try_connect(server: SocketAddr, stream: &str, query: &str) -> std::io::Result<Self> {
+        let mut socket = TcpStream::connect(server)?;
         let head = format!(
             "POST /v1/streams/{stream}/media{query} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
         );
-        socket.write_all(head.as_bytes()).unwrap_or_else(|e| panic!("cannot send: {e}"));
-        let reading = socket.try_clone().unwrap_or_else(|e| panic!("cannot read: {e}"));
+        socket.write_all(head.as_bytes())?;
+        let reading = socket.try_clone()?;
         let (tell, lines) = mpsc::channel();
         std::thread::spawn(move || {
             let mut reader = BufReader::new(reading);
@@ -40,7 +48,7 @@ impl Producer {
                 line.clear();
             }
         });
-        Self { socket, lines }
+        Ok(Self { socket, lines })
     }
 
     /// Sends bytes as one chunk; whether the server still takes them.

@@ -26,10 +26,16 @@ impl Server {
     /// `arguments`. What it logs goes to `data`'s name with `.log` at the end.
     #[must_use]
     pub fn start(binary: &Path, data: &Path, arguments: &[&str]) -> Self {
+        Self::start_at(binary, "127.0.0.1:0", data, arguments)
+    }
+
+    /// As [`Self::start`], listening at another address.
+    #[must_use]
+    pub fn start_at(binary: &Path, listen: &str, data: &Path, arguments: &[&str]) -> Self {
         let log = data.with_extension("log");
         let log_file = std::fs::File::options().create(true).append(true).open(&log);
         let child = Command::new(binary)
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .args(["serve", "--listen", listen, "--data-dir"])
             .arg(data)
             .args(arguments)
             .stdin(Stdio::null())
