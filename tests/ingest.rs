@@ -317,7 +317,8 @@ fn a_producer_that_vanishes_in_a_frame_leaves_a_partial_fragment() {
     let bench = Bench::new();
     let media = std::fs::read(camera()).unwrap();
     let mut producer = Producer::connect(bench.server.address, "cam", "?start=0");
-    let cut = clusters(&media)[2] + 3000;
+    // Well inside the third group of pictures, so that what it leaves is not complete by chance.
+    let cut = clusters(&media)[2] + 30_000;
     assert!(producer.send(&media[..cut]));
     producer.wait_for("persisted");
     producer.vanish();
