@@ -13,6 +13,7 @@ use clap::Args;
 use kinora_base::Clock;
 use kinora_store::{Options, Store};
 use metrics_exporter_prometheus::PrometheusBuilder;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -62,6 +63,7 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(self) -> Result<(), Failure> {
         log_to_stderr();
+        allow_many_files();
         let addresses = self.addresses()?;
         let loopback_only = addresses.iter().all(|address| address.ip().is_loopback());
         let token = self.token.filter(|token| !token.is_empty());
@@ -118,6 +120,16 @@ impl Serve {
             return Err(Failure::new(format!("--listen {} has no address", self.listen)));
         }
         Ok(found)
+    }
+}
+
+/// Each live stream keeps a file open, and each connection a socket: the usual soft limit of 1,024
+/// is soon reached, the hard limit is not.
+fn allow_many_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "cannot raise the number of open files; many streams may need more");
     }
 }
 
