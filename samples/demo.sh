@@ -15,7 +15,7 @@ url=http://127.0.0.1:$port
 server='' camera=''
 
 stop() {
-    trap - EXIT INT TERM
+    trap - EXIT HUP INT TERM
     # The camera first, so that its last fragment is complete when the server drains.
     for pid in "$camera" "$server"; do
         [[ -n $pid ]] || continue
@@ -36,7 +36,7 @@ fi
 
 mkdir -p "$data"
 trap stop EXIT
-trap 'exit 0' INT TERM
+trap 'exit 0' HUP INT TERM
 
 # In groups of their own, so that Ctrl-C reaches only this script and the order of ending is ours.
 set -m
