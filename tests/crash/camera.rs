@@ -136,8 +136,8 @@ impl Camera {
                 self.superseded = self.broke_off && ack["error"]["code"] == "superseded";
                 assert!(self.superseded, "{}: {line}", self.stream);
             }
+            ledger.lock().expect("no camera panicked").heard(&self.stream, &self.source, &ack);
             if ack["event"] == "persisted" {
-                ledger.lock().expect("no camera panicked").acknowledged(&self.stream, &self.source, &ack);
                 // Nobody counts any more once the kill is due.
                 let _ = acked.send(());
             }

@@ -34,6 +34,8 @@ struct Promise {
 struct Promises {
     source: Arc<Source>,
     by_number: BTreeMap<u64, Promise>,
+    /// Producer time of every number that was ever named, acknowledged or not.
+    named: HashMap<u64, String>,
     /// Number of each piece by producer time.
     by_time: HashMap<i64, u64>,
     /// Not yet fetched.
@@ -61,14 +63,26 @@ pub(crate) enum Extent {
 }
 
 impl Ledger {
-    /// Takes down an ack about `stream`; panics if it contradicts an earlier one.
-    pub(crate) fn acknowledged(&mut self, stream: &str, source: &Arc<Source>, ack: &Value) {
+    /// Takes down an ack of any kind about `stream`; panics if it contradicts an earlier one.
+    pub(crate) fn heard(&mut self, stream: &str, source: &Arc<Source>, ack: &Value) {
         let promises = self.streams.entry(stream.to_owned()).or_insert_with(|| Promises {
             source: Arc::clone(source),
             by_number: BTreeMap::new(),
+            named: HashMap::new(),
             by_time: HashMap::new(),
             new: Vec::new(),
         });
+        if let (Some(number), Some(time)) = (ack["fragment"].as_u64(), ack["producer_time"].as_str()) {
+            let before = promises.named.entry(number).or_insert_with(|| time.to_owned());
+            assert_eq!(before, time, "{stream}: number {number} was given to another fragment: {ack}");
+        }
+        if ack["event"] == "persisted" {
+            self.acknowledged(stream, source, ack);
+        }
+    }
+
+    fn acknowledged(&mut self, stream: &str, source: &Source, ack: &Value) {
+        let Some(promises) = self.streams.get_mut(stream) else { return };
         self.acks += 1;
         let number = ack["fragment"].as_u64().unwrap_or_else(|| panic!("{stream}: {ack}"));
         let (time_ms, piece) = promises.sent(ack).unwrap_or_else(|| panic!("{stream}: never sent: {ack}"));
@@ -128,7 +142,7 @@ impl Ledger {
                 Extent::All => by_number.keys().copied().collect(),
                 Extent::New => {
                     let known: Vec<u64> = promises.by_number.keys().copied().collect();
-                    let some = (0..3).map(|_| known[chance.below(known.len())]);
+                    let some = (0..3.min(known.len())).map(|_| known[chance.below(known.len())]);
                     some.chain(new).collect()
                 }
             };
