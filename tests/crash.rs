@@ -160,7 +160,13 @@ impl Crash {
     fn offline(&self, command: &str) {
         let output = Command::new(KINORA).arg(command).arg("--data-dir").arg(&self.data).output().unwrap();
         let printed = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && printed.contains("all sound"), "{command}: {output:?}");
+        let sound = output.status.success() && printed.contains("all sound");
+        assert!(
+            sound,
+            "{command}: {}\n{printed}\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
         println!("{command}: {}", printed.trim());
     }
 
