@@ -251,6 +251,12 @@ fn bad_input_gets_a_clear_error_and_costs_nobody_else_anything() {
         assert!(!error["offset"].is_null() || !last["offset"].is_null(), "{name} says no offset: {last}");
         until(|| bench.server.logged().contains(&format!("stream={name}")));
     }
+    // What never becomes media takes no stream over and creates none.
+    for junk in [&b""[..], b"<!doctype html>", &media[..200]] {
+        assert!((400..500).contains(&bench.push("good", "", junk).0));
+        assert!((400..500).contains(&bench.push("misspelt", "", junk).0));
+    }
+    assert_eq!(get(bench.server.address, "/v1/streams/misspelt").status, 404);
     for (path, code) in [
         ("/v1/streams/b@d/media", "invalid_stream_name"),
         ("/v1/streams/x/media?start=yesterday", "invalid_parameter"),
@@ -357,9 +363,17 @@ fn sigterm_finishes_what_was_sent_and_tells_the_producer() {
     assert!(producer.send(&media[..media.len() / 2]));
     producer.wait_for("persisted");
     let Bench { server, folder } = bench;
-    server.stop();
+    // It goes on sending while the server stops, as cameras do, and is told all the same.
+    let stopping = std::thread::spawn(move || server.stop());
+    for chunk in media[media.len() / 2..].chunks(200) {
+        if !producer.send(chunk) {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
     let told = producer.rest();
     assert!(told.last().unwrap().contains("server_stopping"), "{told:?}");
+    stopping.join().unwrap();
     let persisted = told.iter().filter(|line| line.contains(r#""event":"persisted""#)).count() + 1;
     let again = Bench { server: Server::start(Path::new(KINORA), &folder.path().join("data"), &[]), folder };
     assert_eq!(again.fragments("cam").len(), persisted);

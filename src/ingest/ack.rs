@@ -1,6 +1,8 @@
 //! What a producer is told: how far each fragment has got, and why its input was refused.
 
-use kinora_base::{ErrorKind, FragmentNumber, WallTime};
+use kinora_base::{FragmentNumber, WallTime};
+
+use super::refusal::Refusal;
 
 /// One acknowledgement, in the order in which it became true.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,54 +34,4 @@ pub struct AckedFragment {
     pub duration_us: Option<u64>,
     /// Payload bytes; none before it is complete.
     pub bytes: Option<u32>,
-}
-
-/// Why input was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// What the producer can do about it.
-    pub kind: ErrorKind,
-    /// A stable word for programs.
-    pub code: &'static str,
-    /// One sentence for people.
-    pub message: String,
-    /// Advice, where there is something better than the sentence.
-    pub hint: Option<String>,
-    /// Byte offset in the body, where the fault lies in the media.
-    pub offset: Option<u64>,
-}
-
-impl From<kinora_media::Error> for Refusal {
-    fn from(error: kinora_media::Error) -> Self {
-        Self {
-            kind: error.fault.kind(),
-            code: error.fault.code(),
-            message: error.message,
-            hint: error.hint,
-            offset: Some(error.offset),
-        }
-    }
-}
-
-impl From<kinora_store::Error> for Refusal {
-    fn from(error: kinora_store::Error) -> Self {
-        let (code, hint) = match error.kind {
-            ErrorKind::Conflict => (
-                "superseded",
-                Some(
-                    "a newer connection pushes to this stream; stop one of the two, or give each its own stream",
-                ),
-            ),
-            ErrorKind::StorageFull => {
-                ("storage_full", Some("free space on the server's data volume, then push again"))
-            }
-            ErrorKind::LimitExceeded => ("limit_exceeded", None),
-            ErrorKind::NotFound => ("stream_deleted", None),
-            ErrorKind::Unavailable => {
-                ("store_unavailable", Some("push again later; what was persisted is kept"))
-            }
-            _ => ("store_failed", None),
-        };
-        Self { kind: error.kind, code, message: error.message, hint: hint.map(Into::into), offset: None }
-    }
 }

@@ -46,6 +46,14 @@ impl Default for CutSettings {
 /// in microseconds: one GOP's worth of audio that a muxer wrote first.
 const LEAD_PATIENCE_US: i64 = 1_000_000;
 
+/// Most samples in a fragment: what memory a sample costs beside its bytes is bounded by this.
+const MAX_SAMPLES: usize = 65_536;
+/// Most samples that wait, for the leading track to begin a fragment or for a part to be long
+/// enough.
+const MAX_WAITING_SAMPLES: usize = 4_096;
+/// Most bytes that wait for it.
+const MAX_WAITING_BYTES: u64 = 4 << 20;
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Assembler {
@@ -82,6 +90,7 @@ struct Open {
     lead_ticks: i64,
     key_frame_start: bool,
     sample_bytes: u64,
+    samples: usize,
     tags: Vec<Tag>,
     part_heads: Vec<Bytes>,
     data: Vec<Bytes>,
@@ -104,6 +113,11 @@ impl Assembler {
             new_header: false,
             steps: VecDeque::new(),
         }
+    }
+
+    /// Whether there is a step.
+    pub(crate) fn has_steps(&self) -> bool {
+        !self.steps.is_empty()
     }
 
     /// The next step for the store, in order.
@@ -186,7 +200,7 @@ impl Assembler {
         let ticks = self.tracks.get_mut(index).map_or(0, |queue| queue.push(sample));
         if let Some(open) = &mut self.open {
             open.lead_ticks = open.lead_ticks.saturating_add(if open.lead == index { ticks } else { 0 });
-        } else if index == self.lead || self.waited_us(index) >= LEAD_PATIENCE_US {
+        } else if index == self.lead || self.has_waited(index) {
             self.begin(index, now);
         }
         self.boundary_is_fresh &= index != self.lead;
@@ -210,7 +224,8 @@ impl Assembler {
     fn cuts_before(&self, index: usize, sample: &Sample, hole: bool) -> bool {
         let (Some(open), Some(queue)) = (&self.open, self.tracks.get(index)) else { return false };
         let full = open.sample_bytes + self.queued_bytes() + sample.data.len() as u64
-            > self.settings.max_fragment_bytes;
+            > self.settings.max_fragment_bytes
+            || open.samples + self.queued_samples() >= MAX_SAMPLES;
         if index != open.lead {
             // The leading track is back after others had to begin without it.
             return full || index == self.lead;
@@ -223,8 +238,14 @@ impl Assembler {
         (video && sample.sync) || hole || full || long_enough
     }
 
-    fn waited_us(&self, index: usize) -> i64 {
-        self.tracks.get(index).map_or(0, TrackQueue::ready_us)
+    /// Whether a track has waited long enough for the leading one to begin a fragment.
+    fn has_waited(&self, index: usize) -> bool {
+        let long = self.tracks.get(index).is_some_and(|queue| queue.ready_us() >= LEAD_PATIENCE_US);
+        long || self.queued_samples() >= MAX_WAITING_SAMPLES || self.queued_bytes() >= MAX_WAITING_BYTES
+    }
+
+    fn queued_samples(&self) -> usize {
+        self.tracks.iter().map(TrackQueue::samples).sum()
     }
 
     fn queued_bytes(&self) -> u64 {
@@ -237,10 +258,10 @@ impl Assembler {
         let part_us = i64::try_from(self.settings.part_duration.as_micros()).unwrap_or(i64::MAX);
         let Some(queue) = self.tracks.get(index) else { return false };
         let lead_is_silent = self.tracks.get(self.lead).is_none_or(|lead| lead.ready_us() == 0);
-        self.open.is_some()
-            && (index == self.lead || lead_is_silent)
+        let long = (index == self.lead || lead_is_silent)
             && queue.ready_us() > 0
-            && queue.ready_us() + queue.typical_us() > part_us
+            && queue.ready_us() + queue.typical_us() > part_us;
+        self.open.is_some() && (long || self.queued_samples() >= MAX_WAITING_SAMPLES)
     }
 
     /// Begins a fragment whose times are those of the track at `index`.
@@ -265,6 +286,7 @@ impl Assembler {
             lead_ticks: queue.ready_ticks(),
             key_frame_start: first.sync,
             sample_bytes: 0,
+            samples: 0,
             tags: std::mem::take(&mut self.tags),
             part_heads: Vec::new(),
             data: Vec::new(),
@@ -307,6 +329,7 @@ impl Assembler {
         }
         let index = open.part_heads.len() as u32;
         let (head, data) = writer.finish();
+        open.samples += data.len();
         open.sample_bytes += data.iter().map(|piece| piece.len() as u64).sum::<u64>();
         open.part_heads.push(head.clone());
         open.data.extend(data.iter().cloned());

@@ -209,6 +209,38 @@ fn bytes_are_limited_too() {
 }
 
 #[test]
+fn samples_are_limited_too() {
+    let mut bench = Bench::new(Timing::Start(NOW), vec![video_track(), audio_track()]);
+    bench.video(0, true);
+    for _ in 0..2 * MAX_SAMPLES {
+        // Equal times: neither media time nor bytes grow much.
+        bench.audio(0);
+    }
+    let told = bench.end();
+    assert!(told.len() >= 2);
+    assert!(told.iter().all(|f| f.payload.samples().len() <= MAX_SAMPLES + 1));
+}
+
+#[test]
+fn data_does_not_wait_for_a_picture_for_ever() {
+    let shape = Shape::Data;
+    let data = Track {
+        number: 3,
+        shape,
+        codec: Codec::Other { kind: TrackKind::Data, id: "D".into() },
+        ..video_track()
+    };
+    let mut bench = Bench::new(Timing::Start(NOW), vec![video_track(), data]);
+    for n in 0..2 * MAX_WAITING_SAMPLES as i64 {
+        let bytes = Bytes::from_static(b"1");
+        let sample =
+            Sample { track: 3, dts_ticks: n, pts_ticks: n, duration_ticks: 0, sync: true, data: bytes };
+        bench.assembler.sample(sample, NOW);
+    }
+    assert!(bench.assembler.queued_samples() <= MAX_WAITING_SAMPLES);
+}
+
+#[test]
 fn audio_alone_is_cut_by_time() {
     let mut bench = Bench::new(Timing::Start(NOW), vec![audio_track()]);
     for frame in 0..(48_000 * 6 / 1024) {

@@ -8,15 +8,21 @@
 
 mod ack;
 mod assembler;
+mod connection;
+mod opening;
 mod producer_clock;
 mod put;
+mod refusal;
 mod session;
 mod step;
 mod track_queue;
 
-pub use ack::{Ack, AckedFragment, Refusal};
+pub use ack::{Ack, AckedFragment};
 pub use assembler::CutSettings;
+pub use connection::{BodyError, Ending, PutSettings};
+pub use opening::Opening;
 pub use producer_clock::Timing;
-pub use put::{BodyError, Ending, Put, PutSettings};
+pub use put::Put;
+pub use refusal::Refusal;
 pub use session::Session;
 pub use step::Step;

@@ -9,64 +9,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{FuturesOrdered, Stream, StreamExt};
-use kinora_base::{Clock, ErrorKind, WallTime};
-use kinora_media::demux::Container;
+use kinora_base::{Clock, WallTime};
 use kinora_store::{Begin, Begun, ConfigurationId, Durable, Finish, StreamWriter};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::ingest::ack::{Ack, AckedFragment, Refusal};
-use crate::ingest::assembler::CutSettings;
-use crate::ingest::producer_clock::Timing;
+use crate::ingest::ack::{Ack, AckedFragment};
+use crate::ingest::connection::{BodyError, Ending, PutSettings};
+use crate::ingest::opening::Opening;
+use crate::ingest::refusal::{self, Refusal};
 use crate::ingest::session::Session;
 use crate::ingest::step::Step;
 
-/// Settings of producers' connections.
-#[derive(Debug, Clone)]
-pub struct PutSettings {
-    /// Where fragments and parts are cut.
-    pub cut: CutSettings,
-    /// A connection without a byte for this long is told that it is idle, and again after as long.
-    pub idle_after: Duration,
-    /// A connection without a complete sample for this long is ended, however many bytes it
-    /// dribbles.
-    pub stalled_after: Duration,
-    /// Fragments that may wait for the disk before the body is read no further.
-    pub max_in_flight: usize,
-}
-
-impl Default for PutSettings {
-    fn default() -> Self {
-        Self {
-            cut: CutSettings::default(),
-            idle_after: Duration::from_secs(5),
-            stalled_after: Duration::from_secs(60),
-            max_in_flight: 8,
-        }
-    }
-}
-
 /// How often idleness is looked at.
 const IDLE_CHECK_EVERY: Duration = Duration::from_secs(1);
-
-/// The connection broke: the reason as the transport gives it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BodyError(pub String);
-
-/// How a connection ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ending {
-    /// Why it ended before the producer ended it; none after a complete body.
-    pub refusal: Option<Refusal>,
-    /// Bytes of the body.
-    pub bytes: u64,
-    /// Fragments made of it.
-    pub fragments: u64,
-    /// Fragments among them that had been stored before.
-    pub repeated: u64,
-    /// Acks that were dropped because the producer does not read them.
-    pub dropped_acks: u64,
-}
 
 /// See the module.
 #[derive(Debug)]
@@ -76,6 +32,8 @@ pub struct Put {
     clock: Arc<dyn Clock>,
     settings: PutSettings,
     acks: mpsc::Sender<Ack>,
+    /// The body has ended already.
+    ended: bool,
     configuration: Option<ConfigurationId>,
     /// Timecode of the fragment under way.
     open: Option<i64>,
@@ -87,27 +45,25 @@ type InFlight =
     std::pin::Pin<Box<dyn Future<Output = (AckedFragment, Result<(), kinora_store::Error>)> + Send>>;
 
 impl Put {
-    /// A connection that writes through `writer` and reports into `acks`, whose capacity bounds
-    /// what a producer that does not read its acks can make us keep.
+    /// Goes on with a connection whose media has begun, writing through `writer` and reporting
+    /// into `acks`, whose capacity bounds what a producer that does not read its acks can make us
+    /// keep.
     #[must_use]
-    pub fn new(
-        writer: StreamWriter,
-        container: Option<Container>,
-        timing: Timing,
-        settings: PutSettings,
-        clock: Arc<dyn Clock>,
-        acks: mpsc::Sender<Ack>,
-    ) -> Self {
+    pub fn new(opening: Opening, writer: StreamWriter, acks: mpsc::Sender<Ack>) -> Self {
+        let Opening { session, clock, settings, bytes, ended } = opening;
+        let ending = Ending { bytes, ..Ending::default() };
+        let in_flight = FuturesOrdered::new();
         Self {
             writer,
-            session: Session::new(container, settings.cut.clone(), timing),
+            session,
             clock,
             settings,
             acks,
+            ended,
             configuration: None,
             open: None,
-            in_flight: FuturesOrdered::new(),
-            ending: Ending { refusal: None, bytes: 0, fragments: 0, repeated: 0, dropped_acks: 0 },
+            in_flight,
+            ending,
         }
     }
 
@@ -127,8 +83,9 @@ impl Put {
             Err(failed) => refusal.or(Some(failed)),
         };
         // The writer goes first, so that a newer producer need not wait for the disk.
-        let Self { writer, mut in_flight, acks, mut ending, .. } = self;
+        let Self { writer, session, mut in_flight, acks, mut ending, .. } = self;
         drop(writer);
+        ending.lost_frames = session.lost_frames();
         let mut refusal = refusal;
         while let Some((fragment, durable)) = in_flight.next().await {
             match durable {
@@ -137,7 +94,7 @@ impl Put {
             }
         }
         if refusal.is_none() && ending.fragments == 0 {
-            refusal = Some(no_media(ending.bytes));
+            refusal = Some(refusal::no_media(ending.bytes));
         }
         if let Some(refusal) = &refusal {
             let _told = acks.try_send(Ack::Error(refusal.clone()));
@@ -151,6 +108,10 @@ impl Put {
         body: &mut (impl Stream<Item = Result<Bytes, BodyError>> + Unpin + Send),
         stop: impl Future<Output = ()> + Send,
     ) -> Result<(), Refusal> {
+        self.apply_steps()?;
+        if self.ended {
+            return Ok(());
+        }
         let superseded = self.writer.superseded();
         tokio::pin!(superseded, stop);
         let mut idle_check = interval(IDLE_CHECK_EVERY);
@@ -158,15 +119,16 @@ impl Put {
         let mut last_byte = self.clock.monotonic();
         let mut last_sample = (last_byte, 0);
         loop {
-            let may_read = self.in_flight.len() < self.settings.max_in_flight;
+            let may_read = self.in_flight.len() < self.settings.max_in_flight
+                && self.writer.uncommitted_bytes() <= self.settings.max_in_flight_bytes;
             tokio::select! {
                 biased;
                 Some((fragment, durable)) = self.in_flight.next(), if !self.in_flight.is_empty() => {
                     durable?;
                     self.tell(Ack::Persisted(fragment));
                 }
-                () = &mut superseded => return Err(superseded_by_newer()),
-                () = &mut stop => return Err(stopping()),
+                () = &mut superseded => return Err(refusal::superseded_by_newer()),
+                () = &mut stop => return Err(refusal::stopping()),
                 chunk = body.next(), if may_read => match chunk {
                     Some(Ok(chunk)) => {
                         self.ending.bytes += chunk.len() as u64;
@@ -175,7 +137,7 @@ impl Put {
                         self.apply_steps()?;
                         handled?;
                     }
-                    Some(Err(error)) => return Err(connection_lost(&error, self.ending.bytes)),
+                    Some(Err(error)) => return Err(refusal::connection_lost(&error.0, self.ending.bytes)),
                     None => {
                         let finished = self.session.finish(self.clock.wall());
                         self.apply_steps()?;
@@ -187,7 +149,7 @@ impl Put {
                     if self.session.samples() != last_sample.1 || !may_read {
                         last_sample = (now, self.session.samples());
                     } else if now.saturating_sub(last_sample.0) >= self.settings.stalled_after {
-                        return Err(stalled(self.settings.stalled_after, self.ending.bytes));
+                        return Err(refusal::stalled(self.settings.stalled_after, self.ending.bytes));
                     }
                     if may_read && now.saturating_sub(last_byte) >= self.settings.idle_after {
                         last_byte = now;
@@ -222,9 +184,9 @@ impl Put {
         discontinuity: bool,
     ) -> Result<(), Refusal> {
         if producer_time < WallTime::EARLIEST || producer_time > WallTime::LATEST {
-            return Err(impossible_time(timecode, producer_time));
+            return Err(refusal::impossible_time(timecode, producer_time));
         }
-        let Some(configuration) = self.configuration else { return Ok(()) };
+        let configuration = self.configuration.ok_or_else(refusal::no_configuration)?;
         let begun = self.writer.begin(Begin { producer_time, server_time, configuration, discontinuity })?;
         if let Begun::Live(number) = begun {
             self.tell(Ack::Buffering(AckedFragment {
@@ -269,64 +231,6 @@ async fn durable(
     durable: Durable,
 ) -> (AckedFragment, Result<(), kinora_store::Error>) {
     (fragment, durable.await)
-}
-
-fn no_media(offset: u64) -> Refusal {
-    Refusal {
-        kind: ErrorKind::InvalidInput,
-        code: "no_media",
-        message: "the body ended before a sample came".into(),
-        hint: Some("check that the source delivers: ffprobe it".into()),
-        offset: Some(offset),
-    }
-}
-
-fn superseded_by_newer() -> Refusal {
-    kinora_store::Error::new(ErrorKind::Conflict, "a newer connection took this stream over").into()
-}
-
-fn stopping() -> Refusal {
-    Refusal {
-        kind: ErrorKind::Unavailable,
-        code: "server_stopping",
-        message: "the server is stopping".into(),
-        hint: Some("push again when it is back; what was persisted is kept".into()),
-        offset: None,
-    }
-}
-
-fn connection_lost(error: &BodyError, offset: u64) -> Refusal {
-    Refusal {
-        kind: ErrorKind::InvalidInput,
-        code: "connection_lost",
-        message: format!("the connection broke in the middle of the body: {}", error.0),
-        hint: Some("push again; repeated fragments are recognized".into()),
-        offset: Some(offset),
-    }
-}
-
-fn stalled(after: Duration, offset: u64) -> Refusal {
-    Refusal {
-        kind: ErrorKind::InvalidInput,
-        code: "producer_stalled",
-        message: format!("no complete sample arrived for {} seconds", after.as_secs()),
-        hint: Some("push again when the camera delivers".into()),
-        offset: Some(offset),
-    }
-}
-
-fn impossible_time(timecode: i64, producer_time: WallTime) -> Refusal {
-    Refusal {
-        kind: ErrorKind::InvalidInput,
-        code: "producer_time_out_of_range",
-        message: format!(
-            "timecode {timecode} makes the producer time {producer_time}, outside {} to {}",
-            WallTime::EARLIEST,
-            WallTime::LATEST
-        ),
-        hint: Some("check start=, and use timecode=absolute only for timecodes that count from 1970".into()),
-        offset: None,
-    }
 }
 
 #[cfg(test)]

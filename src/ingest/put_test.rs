@@ -5,6 +5,8 @@ use std::path::Path;
 use futures_util::stream;
 use kinora_base::StreamName;
 use kinora_store::{Options, Store};
+
+use crate::ingest::Timing;
 use kinora_test_support::clip;
 
 use super::*;
@@ -41,9 +43,12 @@ impl Bench {
         self.store.create_stream(&StreamName::new("cam").unwrap()).unwrap()
     }
 
+    fn opening(&self) -> Opening {
+        Opening::new(None, Timing::Arrival, PutSettings::default(), Arc::clone(&self.clock))
+    }
+
     async fn put(&self, acks: mpsc::Sender<Ack>) -> Put {
-        let writer = self.stream().writer().await.unwrap();
-        Put::new(writer, None, Timing::Arrival, PutSettings::default(), Arc::clone(&self.clock), acks)
+        Put::new(self.opening(), self.stream().writer().await.unwrap(), acks)
     }
 }
 
@@ -124,6 +129,32 @@ async fn what_was_complete_is_stored_when_the_connection_breaks() {
     assert_eq!(ending.refusal.unwrap().code, "connection_lost");
     let newest = bench.stream().tail(1).unwrap().fragments;
     assert!(newest[0].flags.has(kinora_store::Flags::PARTIAL));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_without_media_is_refused_before_anything_is_touched() {
+    let bench = Bench::new();
+    let silent = body(mpsc::channel(1).1);
+    let refused = bench.opening().read(&mut Box::pin(silent), never()).await;
+    assert_eq!(refused.unwrap_err().code, "truncated_media", "an empty body");
+    let (_send, chunks) = mpsc::channel(1);
+    let refused = bench.opening().read(&mut Box::pin(body(chunks)), never()).await;
+    assert_eq!(refused.unwrap_err().code, "producer_stalled");
+    let (_send, chunks) = mpsc::channel(1);
+    let refused = bench.opening().read(&mut Box::pin(body(chunks)), async {}).await;
+    assert_eq!(refused.unwrap_err().code, "server_stopping");
+}
+
+#[tokio::test]
+async fn what_was_read_before_the_stream_was_taken_is_not_lost() {
+    let bench = Bench::new();
+    let mut opening = bench.opening();
+    let mut whole = stream::iter([Ok(camera())]);
+    opening.read(&mut whole, never()).await.unwrap();
+    let (sender, _acks) = mpsc::channel(64);
+    let put = Put::new(opening, bench.stream().writer().await.unwrap(), sender);
+    let ending = put.run(whole, never()).await;
+    assert_eq!((ending.refusal, ending.fragments), (None, 3));
 }
 
 #[tokio::test]

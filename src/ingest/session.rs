@@ -63,6 +63,18 @@ impl Session {
         self.assembler.next_step()
     }
 
+    /// Whether there is a step.
+    #[must_use]
+    pub fn has_steps(&self) -> bool {
+        self.assembler.has_steps()
+    }
+
+    /// Frames so far that could not be kept.
+    #[must_use]
+    pub fn lost_frames(&self) -> u64 {
+        self.demuxer.dropped().lost()
+    }
+
     /// Samples taken so far: how one sees that a producer makes progress.
     #[must_use]
     pub fn samples(&self) -> u64 {

@@ -21,6 +21,7 @@ pub(crate) struct TrackQueue {
     /// Settled samples of the part under way.
     ready: Vec<Sample>,
     ready_ticks: i64,
+    ready_bytes: usize,
     /// Duration of the latest settled sample, for one whose successor does not tell.
     typical_ticks: u32,
 }
@@ -37,7 +38,15 @@ pub(crate) struct Settled {
 impl TrackQueue {
     pub(crate) fn new(track: Track) -> Self {
         let typical_ticks = track.default_duration_ticks;
-        Self { track, held: None, settled_dts_ticks: None, ready: Vec::new(), ready_ticks: 0, typical_ticks }
+        Self {
+            track,
+            held: None,
+            settled_dts_ticks: None,
+            ready: Vec::new(),
+            ready_ticks: 0,
+            ready_bytes: 0,
+            typical_ticks,
+        }
     }
 
     /// Settles the sample held back, knowing that the next one decodes at `next_dts_ticks`.
@@ -61,6 +70,7 @@ impl TrackQueue {
         self.typical_ticks = ticks;
         self.settled_dts_ticks = Some(held.dts_ticks);
         self.ready_ticks = self.ready_ticks.saturating_add(i64::from(ticks));
+        self.ready_bytes += held.data.len();
         self.ready.push(Sample { duration_ticks: ticks, ..held });
     }
 
@@ -121,12 +131,18 @@ impl TrackQueue {
 
     /// Bytes of the samples settled and held back.
     pub(crate) fn bytes(&self) -> usize {
-        self.ready.iter().chain(&self.held).map(|s| s.data.len()).sum()
+        self.ready_bytes + self.held.as_ref().map_or(0, |held| held.data.len())
+    }
+
+    /// Samples settled and held back.
+    pub(crate) fn samples(&self) -> usize {
+        self.ready.len() + usize::from(self.held.is_some())
     }
 
     /// Takes the settled samples, as runs in which each sample starts where the one before ends.
     pub(crate) fn take_runs(&mut self) -> Vec<Vec<Sample>> {
         self.ready_ticks = 0;
+        self.ready_bytes = 0;
         let mut runs: Vec<Vec<Sample>> = Vec::new();
         for sample in self.ready.drain(..) {
             let follows = |last: &Sample| {

@@ -11,7 +11,7 @@ pub struct Options {
     pub preallocate_bytes: u64,
     /// Threads that write and sync.
     pub committers: usize,
-    /// Largest payload of one fragment, in bytes.
+    /// Largest payload of one fragment, in bytes: 50 MiB of samples, and room for their table.
     pub max_fragment_bytes: u32,
     /// Most payload bytes of one stream that may wait for the disk.
     pub max_uncommitted_bytes: u64,
@@ -25,7 +25,7 @@ impl Default for Options {
             segment_bytes: 64 << 20,
             preallocate_bytes: 16 << 20,
             committers: 4,
-            max_fragment_bytes: 50 << 20,
+            max_fragment_bytes: 52 << 20,
             max_uncommitted_bytes: 64 << 20,
             takeover_grace: Duration::from_secs(2),
         }

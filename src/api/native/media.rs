@@ -12,14 +12,13 @@ use metrics::counter;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::time::{Duration, timeout};
-use tokio_util::sync::CancellationToken;
 use utoipa::{IntoParams, ToSchema};
 
 use super::query::{Query, Time};
 use crate::api::error::{ErrorBody, ErrorDetail};
 use crate::api::state::blocking;
 use crate::api::{ApiError, AppState};
-use crate::ingest::{Ack, AckedFragment, BodyError, Ending, Put, Timing};
+use crate::ingest::{Ack, AckedFragment, BodyError, Ending, Opening, Put, Timing};
 
 /// Acks kept for a producer that does not read them; further ones are dropped and counted.
 const MAX_WAITING_ACKS: usize = 256;
@@ -102,11 +101,16 @@ pub async fn post(
 ) -> Result<Response, ApiError> {
     let name = StreamName::new(&name)?;
     let timing = timing(&params)?;
-    // Reading the first chunk sends "100 Continue" to producers that wait for it.
-    let mut chunks =
-        Box::pin(body.into_data_stream().map(|chunk| chunk.map_err(|e| BodyError(e.to_string()))));
-    let first = chunks.next().await;
-    let mut body = Box::pin(stream::iter(first).chain(chunks));
+    let mut body = Box::pin(body.into_data_stream().map(|chunk| chunk.map_err(|e| BodyError(e.to_string()))));
+    let settings = state.settings.put.clone();
+    let mut opening = Opening::new(container(&headers), timing, settings, state.clock.clone());
+    let stopping = state.stopping.clone();
+    // Reading also sends "100 Continue" to producers that wait for it.
+    if let Err(refusal) = opening.read(&mut body, stopping.cancelled()).await {
+        report(&name, &opening.refused(refusal.clone()));
+        tokio::spawn(linger(body));
+        return Err(refusal.into());
+    }
     let stream = match state.store.stream(&name) {
         Some(stream) => stream,
         None => {
@@ -117,14 +121,12 @@ pub async fn post(
     };
     let writer = stream.writer().await?;
     let (sender, mut acks) = mpsc::channel(MAX_WAITING_ACKS);
-    let settings = state.settings.put.clone();
-    let put = Put::new(writer, container(&headers), timing, settings, state.clock.clone(), sender);
-    let stopping = state.stopping.clone();
+    let put = Put::new(opening, writer, sender);
     tokio::spawn(async move {
-        let ending = put.run(&mut body, stopping.clone().cancelled_owned()).await;
+        let ending = put.run(&mut body, stopping.cancelled_owned()).await;
         report(&name, &ending);
         if ending.refusal.is_some() {
-            linger(body, &stopping).await;
+            linger(body).await;
         }
     });
     let first = if reads_while_sending(&headers) { acks.recv().await } else { last(&mut acks).await };
@@ -217,26 +219,23 @@ fn ack_fragment(fragment: &AckedFragment) -> AckLineFragment {
 }
 
 fn report(name: &StreamName, ending: &Ending) {
-    let Ending { bytes, fragments, repeated, dropped_acks, .. } = ending;
+    let Ending { bytes, fragments, repeated, lost_frames, dropped_acks, .. } = ending;
     let code = ending.refusal.as_ref().map_or("complete", |refusal| refusal.code);
     counter!("kinora_ingest_sessions_total", "ending" => code).increment(1);
+    counter!("kinora_ingest_lost_frames_total").increment(*lost_frames);
     counter!("kinora_ingest_dropped_acks_total").increment(*dropped_acks);
     match &ending.refusal {
-        None => tracing::info!(stream = %name, bytes, fragments, repeated, dropped_acks, "producer finished"),
+        None => {
+            tracing::info!(stream = %name, bytes, fragments, repeated, lost_frames, dropped_acks, "producer finished")
+        }
         Some(refusal) => tracing::warn!(
-            stream = %name, bytes, fragments, repeated, dropped_acks,
+            stream = %name, bytes, fragments, repeated, lost_frames, dropped_acks,
             code = refusal.code, offset = refusal.offset, "producer's session ended: {}", refusal.message
         ),
     }
 }
 
-async fn linger(
-    mut body: impl Stream<Item = Result<Bytes, BodyError>> + Unpin,
-    stopping: &CancellationToken,
-) {
+async fn linger(mut body: impl Stream<Item = Result<Bytes, BodyError>> + Unpin) {
     let drain = async { while let Some(Ok(_)) = body.next().await {} };
-    tokio::select! {
-        _ = timeout(LINGER, drain) => {}
-        () = stopping.cancelled() => {}
-    }
+    let _over = timeout(LINGER, drain).await;
 }
