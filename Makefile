@@ -38,17 +38,18 @@ test: setup-test test-format test-web test-lint test-doc test-rust test-fuzz ## 
 	$(call step,all tests passed)
 
 .PHONY: check
-check: web/dist/index.html test-format ## The fast inner loop: formatting, lints and tests of what changed
+check: web/dist/index.html test-format ## The fast inner loop: formatting, lints, unit tests, architecture
 	$(call step,web: types and unit tests)
 	@cd web && npm run --silent check && npm run --silent test
 	$(call step,clippy)
 	@cargo clippy --workspace --all-targets --quiet -- -D warnings
-	$(call step,Rust tests)
-	@$(rust_tests) --workspace
+	$(call step,Rust unit tests and architecture)
+	@$(rust_tests) --workspace --lib --bins --test architecture --test openapi
 
 .PHONY: bench
 bench: setup-bench web/dist/index.html ## One table of what 10, 50 and 200 cameras cost (ARGS="--streams 50 --seconds 60")
-	@cargo build --release --locked -p kinora -p kinora-bench
+	@cargo build --release --locked --bin kinora
+	@cargo build --release --locked --bin kinora-bench
 	@$(target)/release/kinora-bench ingest --server $(target)/release/kinora $(ARGS)
 
 .PHONY: fuzz
