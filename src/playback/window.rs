@@ -99,22 +99,23 @@ fn live(newest: Vec<Fragment>) -> Vec<Fragment> {
     newest.into_iter().skip(first).collect()
 }
 
-/// In arrival order, so that a playlist only ever grows at its end: what is uploaded late appears
-/// where it arrived, behind a discontinuity.
+/// All that ends after `start`, in arrival order, so that a playlist only ever grows at its end
+/// (RFC 8216 §6.2.1): what is uploaded late appears where it arrived, behind a discontinuity.
 fn from(stream: &Stream, start: WallTime) -> Result<Vec<Fragment>, Error> {
-    let earliest = Query {
+    // What arrives while pages are read may lie before the page at hand and would be missed,
+    // though what arrived after it is not: only what was there before counts.
+    let Some(newest) = stream.tail(1)?.fragments.pop() else { return Ok(Vec::new()) };
+    let query = Query {
         axis: Axis::Producer,
         start: Some(start),
         end: None,
         descending: false,
         after: None,
-        limit: 1,
+        limit: PAGE,
     };
-    let Some(first) = stream.fragments(&earliest)?.pop() else { return Ok(Vec::new()) };
-    let after = Cursor { time: first.server_time, number: first.number };
-    let query = Query { axis: Axis::Arrival, start: None, after: Some(after), ..earliest };
-    let mut fragments = vec![first];
-    fragments.extend(all(stream, query)?.into_iter().filter(|f| f.producer_end() > start));
+    let mut fragments = all(stream, query)?;
+    fragments.retain(|fragment| fragment.number <= newest.number);
+    fragments.sort_unstable_by_key(|fragment| fragment.number);
     Ok(fragments)
 }
 

@@ -98,11 +98,30 @@ fn a_playlist_from_a_time_on_grows_at_its_end_only() {
     let first = bench.media("cam", "video", query);
     assert_eq!((first.kind.as_str(), first.segments.len()), ("EVENT", 23));
     bench.push("cam", "?start=2026-03-01T12:00:30Z", &source);
-    // What is uploaded late is older; it is part of ranges, but not of what only grows.
+    // What is uploaded late is older, and appears where it arrived.
     bench.push("cam", "?start=2026-03-01T12:00:15Z", &source);
     let second = bench.media("cam", "video", query);
     first.check_reload(&second);
-    assert!(second.segments.len() >= 48, "{}", second.segments.len());
+    assert_eq!(second.segments.len(), 23 + 25 + 25);
     let range = bench.media("cam", "video", "?start=2026-03-01T12:00:01Z&end=2026-03-01T13:00:00Z");
     assert_eq!(range.segments.len(), 23 + 25 + 25);
+}
+
+#[test]
+fn a_playlist_from_a_time_on_has_what_was_filled_in_before_its_first_segment() {
+    let bench = Bench::new();
+    let source = twelve_seconds();
+    let query = "?start=2026-03-01T12:00:01Z";
+    bench.push("cam", "?start=2026-03-01T12:00:30Z", &source);
+    let first = bench.media("cam", "video", query);
+    assert_eq!((first.kind.as_str(), first.segments.len()), ("EVENT", 25));
+    // The first footage of all is uploaded last; what a player has already seen stays in place.
+    bench.push("cam", "?start=2026-03-01T12:00:00Z", &source);
+    let second = bench.media("cam", "video", query);
+    first.check_reload(&second);
+    assert_eq!(second.segments.len(), 25 + 23);
+    assert!(second.segments[25].discontinuity, "{second:?}");
+    // Whoever comes later to see only part of what was filled in gets all that is after it, too.
+    let joining = bench.media("cam", "video", "?start=2026-03-01T12:00:06Z");
+    assert_eq!(joining.segments.len(), 25 + 13);
 }
