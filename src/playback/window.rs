@@ -147,27 +147,53 @@ fn all(stream: &Stream, mut query: Query) -> Result<Vec<Fragment>, Error> {
 }
 
 /// Of fragments that show the same time twice, one is played: of those that begin together the
-/// newest, which a producer sent because the older was cut short; else the one that began first.
+/// newest, which a producer sent because the older was cut short, unless that one broke off, too,
+/// and is no longer; else the one that began first. What began inside another is played as well
+/// where it alone shows what comes after that other's end: pictures shown twice are better than
+/// pictures never shown.
 fn without_overlaps(sorted: Vec<Fragment>) -> Vec<Fragment> {
     let mut kept: Vec<Fragment> = Vec::with_capacity(sorted.len());
+    // What began inside the last fragment kept and of all such reaches furthest past its end.
+    let mut spare: Option<Fragment> = None;
     for fragment in sorted {
-        match kept.last_mut() {
-            Some(last) if last.producer_time == fragment.producer_time => *last = fragment,
-            Some(last)
-                if fragment.producer_time.micros_since(last.producer_end()) < -Run::LARGEST_HOLE_US => {}
-            _ => kept.push(fragment),
+        if let Some(last) = kept.last_mut()
+            && last.producer_time == fragment.producer_time
+        {
+            if !fragment.flags.has(Flags::PARTIAL) || fragment.duration_us > last.duration_us {
+                *last = fragment;
+            }
+            continue;
+        }
+        let begins_after_us = |last: Option<&Fragment>| {
+            last.map_or(i64::MAX, |last| fragment.producer_time.micros_since(last.producer_end()))
+        };
+        // Nothing continues where the last one ended, so what reaches into the hole is needed.
+        if begins_after_us(kept.last()) > Run::LARGEST_HOLE_US {
+            kept.extend(spare.take());
+        }
+        if begins_after_us(kept.last()) >= -Run::LARGEST_HOLE_US {
+            spare = None;
+            kept.push(fragment);
+        } else {
+            let furthest = spare.as_ref().or(kept.last()).map(Fragment::producer_end);
+            if furthest.is_none_or(|end| fragment.producer_end() > end) {
+                spare = Some(fragment);
+            }
         }
     }
+    kept.extend(spare);
     kept
 }
 
 fn entries(fragments: Vec<Fragment>) -> Vec<Entry> {
-    let mut before: Option<(u64, kinora_store::ConfigurationId)> = None;
-    let mut entries = Vec::with_capacity(fragments.len());
+    let mut entries: Vec<Entry> = Vec::with_capacity(fragments.len());
     for fragment in fragments {
-        let continues = before == Some((fragment.ordinal.wrapping_sub(1), fragment.configuration))
-            && !fragment.flags.has(Flags::DISCONTINUITY);
-        before = Some((fragment.ordinal, fragment.configuration));
+        let continues = entries.last().map(|entry| &entry.fragment).is_some_and(|before| {
+            before.ordinal.wrapping_add(1) == fragment.ordinal
+                && before.configuration == fragment.configuration
+                && fragment.producer_time.micros_since(before.producer_end()) >= -Run::LARGEST_HOLE_US
+                && !fragment.flags.has(Flags::DISCONTINUITY)
+        });
         entries.push(Entry { fragment, discontinuity: !continues });
     }
     entries

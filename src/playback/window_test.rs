@@ -50,6 +50,45 @@ fn media_that_shows_the_same_time_twice_is_played_once() {
 }
 
 #[test]
+fn a_repeat_that_breaks_off_hides_nothing() {
+    let broken = |duration_s| Fragment { flags: Flags::PARTIAL, ..fragment(3, 2, duration_s) };
+    let with = |again| numbers(&without_overlaps(vec![fragment(2, 2, 4), again, fragment(4, 6, 2)]));
+    assert_eq!(with(broken(1)), [2, 4]);
+    assert_eq!(with(broken(4)), [2, 4]);
+    // Of two that broke off the longer shows more.
+    assert_eq!(with(broken(5)), [3, 4]);
+    // What is whole is what the producer meant, even where it is shorter.
+    assert_eq!(with(fragment(3, 2, 3)), [3, 4]);
+}
+
+#[test]
+fn what_reaches_past_all_others_is_played_from_its_own_start() {
+    // It begins a second before the first one ends, and is all there is of the next nine.
+    let long = fragment(2, 3, 10);
+    let kept = without_overlaps(vec![fragment(1, 0, 4), long.clone()]);
+    assert_eq!(numbers(&kept), [1, 2]);
+    let breaks: Vec<bool> = entries(kept).iter().map(|e| e.discontinuity).collect();
+    assert_eq!(breaks, [true, true], "time goes back where it begins");
+    // Of several the one that reaches furthest; what lies inside it is not needed.
+    let inside = [fragment(3, 2, 3), fragment(4, 5, 2), fragment(5, 13, 2)];
+    let [shorter, within, after] = inside;
+    let all = vec![fragment(1, 0, 4), shorter, long.clone(), within, after];
+    assert_eq!(numbers(&without_overlaps(all)), [1, 2, 5]);
+    // Two that chain past each other's ends are both needed.
+    let chained = vec![fragment(1, 0, 4), long, fragment(6, 11, 10), fragment(7, 30, 2)];
+    assert_eq!(numbers(&without_overlaps(chained)), [1, 2, 6, 7]);
+}
+
+#[test]
+fn footage_uploaded_again_and_cut_elsewhere_is_played_once() {
+    let first = (0..5).map(|n| fragment(n + 1, 2 * n as i64, 2));
+    let again = (0..4).map(|n| fragment(n + 11, 2 * n as i64 + 1, 2));
+    let mut all: Vec<Fragment> = first.chain(again).collect();
+    all.sort_by_key(|fragment| fragment.producer_time);
+    assert_eq!(numbers(&without_overlaps(all)), [1, 2, 3, 4, 5]);
+}
+
+#[test]
 fn the_timeline_breaks_where_numbers_configurations_or_the_producer_say_so() {
     let mut all: Vec<Fragment> = [1, 2, 4, 5, 6].map(|n| fragment(n, 2 * n as i64, 2)).into();
     all[3].configuration = ConfigurationId(2);
