@@ -4,21 +4,28 @@
 //! A producer such as ffmpeg sends its last media, closes without having read the acks, and so
 //! resets the connection. Its last bytes have arrived all the same, but an HTTP library that
 //! fails to write an ack gives up the whole connection and the unread media with it. So a write
-//! that fails counts as done for a while, and it is reading that finds the end. Nothing here
-//! knows HTTP.
+//! that fails counts as done for a while, and it is reading that finds the end.
+//!
+//! A peer that takes nothing of what it asked for, and sends nothing either, is let go after a
+//! while, and with it what was kept for it. Nothing here knows HTTP.
 
-use std::future::{Ready, ready};
+use std::future::{Future, Ready, ready};
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready as ready_or_pending};
+use std::time::Duration;
 
 use axum_server::accept::Accept;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
 
 /// So many bytes may go to a peer that is gone before writing fails: many acks, and little of
 /// any media.
 const MAX_UNHEARD_BYTES: usize = 64 * 1024;
+
+/// A peer that neither takes nor sends a byte for so long while something waits for it is let go.
+const STALLED_AFTER: Duration = Duration::from_secs(60);
 
 /// Takes connections as [`Peer`]s.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +39,8 @@ impl<S> Accept<TcpStream, S> for Peers {
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
         // An ack is one small write; Nagle's algorithm would hold it back for tens of milliseconds.
         let nodelay = stream.set_nodelay(true);
-        ready(nodelay.map(|()| (Peer { stream, unheard_bytes: None, ended: false }, service)))
+        let peer = Peer { stream, unheard_bytes: None, ended: false, stalled: None };
+        ready(nodelay.map(|()| (peer, service)))
     }
 }
 
@@ -44,15 +52,25 @@ pub(super) struct Peer {
     unheard_bytes: Option<usize>,
     /// There is nothing left to read.
     ended: bool,
+    /// Runs out when the peer has done nothing for [`STALLED_AFTER`]; `None` while it takes what
+    /// it is sent.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Peer {
     /// What a write of `length` bytes comes to.
     fn written(&mut self, outcome: io::Result<usize>, length: usize) -> io::Result<usize> {
+        self.stalled = None;
         match outcome {
             Err(error) if is_gone(&error) && !self.ended => self.unheard(length),
             outcome => outcome,
         }
+    }
+
+    /// What a write that did not finish at once comes to: waiting, but not for ever.
+    fn waiting(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(STALLED_AFTER)));
+        stalled.as_mut().poll(context).map(|()| Err(ErrorKind::TimedOut.into()))
     }
 
     /// Counts `length` bytes that nobody will hear.
@@ -78,6 +96,7 @@ impl AsyncRead for Peer {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let outcome = ready_or_pending!(Pin::new(&mut self.stream).poll_read(context, buffer));
+        self.stalled = None;
         self.ended |= outcome.is_err() || (buffer.filled().len() == before && buffer.remaining() > 0);
         Poll::Ready(outcome)
     }
@@ -92,8 +111,10 @@ impl AsyncWrite for Peer {
         if self.unheard_bytes.is_some() {
             return Poll::Ready(self.unheard(data.len()));
         }
-        let outcome = ready_or_pending!(Pin::new(&mut self.stream).poll_write(context, data));
-        Poll::Ready(self.written(outcome, data.len()))
+        match Pin::new(&mut self.stream).poll_write(context, data) {
+            Poll::Ready(outcome) => Poll::Ready(self.written(outcome, data.len())),
+            Poll::Pending => self.waiting(context),
+        }
     }
 
     fn poll_write_vectored(
@@ -105,8 +126,10 @@ impl AsyncWrite for Peer {
         if self.unheard_bytes.is_some() {
             return Poll::Ready(self.unheard(length));
         }
-        let outcome = ready_or_pending!(Pin::new(&mut self.stream).poll_write_vectored(context, data));
-        Poll::Ready(self.written(outcome, length))
+        match Pin::new(&mut self.stream).poll_write_vectored(context, data) {
+            Poll::Ready(outcome) => Poll::Ready(self.written(outcome, length)),
+            Poll::Pending => self.waiting(context),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -157,6 +180,17 @@ mod tests {
         assert_eq!(&last, b"the last fragment");
         assert!(!matches!(peer.read(&mut last).await, Ok(1..)));
         assert!(peer.write_all(b"one more").await.is_err(), "after the end, writing fails");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_never_reads_is_let_go() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _silent = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let (mut peer, ()) = Peers.accept(stream, ()).await.unwrap();
+        let more_than_sockets_hold = vec![0; 64 << 20];
+        let refused = peer.write_all(&more_than_sockets_hold).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::TimedOut);
     }
 
     #[tokio::test]
