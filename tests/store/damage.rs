@@ -366,3 +366,22 @@ fn verify_names_the_damaged_fragment() {
     assert_eq!(damage.fragment, FragmentNumber::new(4));
     assert_eq!(damage.stream, Some(name("cam")));
 }
+
+#[test]
+fn a_creation_that_a_crash_interrupted_is_no_damage_but_a_lost_stream_file_is() {
+    let (folder, _, _) = one_segment(6, false);
+    let half = folder.path().join("streams/half");
+    std::fs::create_dir(&half).unwrap();
+    for remnant in [None, Some("stream.new")] {
+        if let Some(remnant) = remnant {
+            std::fs::write(half.join(remnant), b"half").unwrap();
+        }
+        let found = verify(folder.path(), |_| ()).unwrap();
+        assert_eq!((found.damages, found.streams), (Vec::new(), 1), "{remnant:?}");
+    }
+    std::fs::remove_file(folder.path().join("streams/cam/stream")).unwrap();
+    let found = verify(folder.path(), |_| ()).unwrap();
+    assert_eq!(found.damages.len(), 1, "{:?}", found.damages);
+    let store = open_roomy(folder.path());
+    assert!(!half.exists() && store.stream(&name("half")).is_none());
+}

@@ -136,8 +136,14 @@ impl Verifier<'_> {
         folder: &Path,
         progress: &mut impl FnMut(&Verification),
     ) -> Result<(), Error> {
-        self.found.streams += 1;
         let files = Files::list(&LocalDisk, folder)?;
+        let empty = !files.has_stream_file && files.sealed.is_empty() && files.open.is_empty();
+        let indexed = self.index.as_ref().and_then(|index| index.get(name));
+        if empty && self.clean.is_none() && indexed.is_none_or(|indexed| indexed.rows.is_empty()) {
+            // A crash interrupted its creation, which was never confirmed; the next start removes it.
+            return Ok(());
+        }
+        self.found.streams += 1;
         let stream_file = folder.join(StreamFile::NAME);
         let content = read_small(&LocalDisk, &stream_file, StreamFile::BYTES)
             .map_err(|error| Error::io("read", &stream_file, &error))?;
