@@ -170,6 +170,38 @@ fn connections_cut_at_any_byte_leave_the_same_as_one_clean_upload() {
 }
 
 #[test]
+fn a_change_of_codec_within_a_file_holds_nothing_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let clip = |name: &str, codec: &[&str]| {
+        let source = ["-f", "lavfi", "-i", "testsrc2=size=160x90:rate=25:duration=4", "-g", "25"];
+        clip(name, &[&source[..], &["-pix_fmt", "yuv420p", "-c:v"], codec].concat())
+    };
+    let first = clip("push-h264.mkv", &["libx264", "-preset", "ultrafast"]);
+    let second = clip("push-vp8.mkv", &["libvpx", "-deadline", "realtime"]);
+    let both = folder.path().join("both.mkv");
+    let (first_bytes, second_bytes) = (std::fs::read(first).unwrap(), std::fs::read(second).unwrap());
+    std::fs::write(&both, [first_bytes.as_slice(), &second_bytes].concat()).unwrap();
+    let server = Server::start(Path::new(KINORA), &folder.path().join("data"), &[]);
+    // Cut off at the start, in the middle of each half, and once in nothing but repeats.
+    let half = first_bytes.len();
+    let cuts = vec![second_bytes.len() / 2, half + second_bytes.len() / 2, 40_000];
+    let proxy = Proxy::new(server.address, cuts);
+    let output = push(proxy.address, &both, &[]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(proxy.cuts.lock().unwrap().is_empty(), "not every cut was made");
+    // A cut between two fragments leaves one that is complete and yet called partial.
+    let complete: std::collections::BTreeSet<String> = fragments(&server)
+        .iter()
+        .filter(|fragment| fragment["duration_ms"] == 1000)
+        .map(|fragment| fragment["producer_time"].to_string())
+        .collect();
+    assert_eq!(complete.len(), 8, "{:#?}", fragments(&server));
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(printed.starts_with("8 fragments persisted"), "{printed}");
+}
+
+#[test]
 fn a_server_that_dies_and_comes_back_gets_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");

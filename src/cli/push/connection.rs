@@ -39,6 +39,7 @@ pub(super) struct Connection<'a> {
 #[derive(Debug, Deserialize)]
 struct Line {
     event: String,
+    fragment: Option<u64>,
     producer_time: Option<String>,
     duration_ms: Option<i64>,
     error: Option<Detail>,
@@ -170,9 +171,9 @@ fn lines(answer: reqwest::Response) -> impl stream::Stream<Item = Result<Line, B
 
 fn take(line: Line, queue: &mut Queue, progress: &Progress) -> Result<(), Broken> {
     let time = line.producer_time.and_then(|time| time.parse::<WallTime>().ok());
-    match (line.event.as_str(), time.zip(line.duration_ms), line.error) {
-        ("persisted", Some((time, duration_ms)), _) => {
-            queue.persist(time, duration_ms);
+    match (line.event.as_str(), line.fragment.zip(time.zip(line.duration_ms)), line.error) {
+        ("persisted", Some((fragment, (time, duration_ms))), _) => {
+            queue.persist(fragment, time, duration_ms);
             progress.persisted(queue.persisted());
             Ok(())
         }

@@ -1,7 +1,8 @@
 //! `kinora push`: a media file into a stream, with progress, retry and resume.
 //!
-//! The file is taken apart and sent as Matroska, one Cluster a key frame, so that whatever was not
-//! yet persisted when a connection breaks can be sent again from a key frame on.
+//! The file is taken apart and sent as Matroska, in short Clusters of which one begins at each key
+//! frame, so that whatever was not yet persisted when a connection breaks can be sent again from a
+//! key frame on.
 
 mod connection;
 mod progress;
@@ -27,7 +28,7 @@ use source::{Cluster, Source};
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// Longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-/// Tries in a row that persist nothing before the command gives up: about two minutes.
+/// Tries in a row that persist nothing new before the command gives up: about two minutes.
 const MAX_FRUITLESS_TRIES: u32 = 12;
 /// How much later than in the file everything is sent, in microseconds.
 const LEAD_IN_US: i64 = 1_000_000;
@@ -55,7 +56,9 @@ impl Push {
     pub(super) fn run(self) -> Result<(), Failure> {
         let clock = SystemClock::new();
         // Fixed once, so that what is sent again after a broken connection has the same times.
-        let start = self.start.unwrap_or_else(|| WallTime::from_millis(clock.wall().as_millis()));
+        let start = self.start.unwrap_or_else(|| clock.wall());
+        // The server is told in milliseconds.
+        let start = WallTime::from_millis(start.as_millis());
         // Sound often begins a little before media time 0, where Matroska has no times.
         let lead_in_us = if start < WallTime::from_micros(LEAD_IN_US) { 0 } else { LEAD_IN_US };
         let progress = Progress::new(&self.file);
@@ -87,7 +90,7 @@ async fn send(
     start: WallTime,
     mut queue: Queue,
     progress: &Progress,
-) -> Result<u64, Failure> {
+) -> Result<usize, Failure> {
     let zero = queue.zero();
     let path = format!("/v1/streams/{stream}/media?start={}", zero.as_millis());
     let url = server.url(&path)?;
@@ -98,7 +101,7 @@ async fn send(
     let mut fruitless = 0;
     let mut pause = FIRST_PAUSE;
     loop {
-        let before = queue.persisted();
+        let before = queue.released();
         let outcome = Connection::open(&client, &url, &mut queue, progress).run().await;
         let broken = match outcome {
             Ok(()) if queue.is_given() => return Ok(queue.persisted()),
@@ -109,7 +112,7 @@ async fn send(
             Broken::Refused(failure) => return Err(failure),
             Broken::Retry(reason) => reason,
         };
-        if queue.persisted() > before {
+        if queue.released() > before {
             (fruitless, pause) = (0, FIRST_PAUSE);
         }
         fruitless += 1;

@@ -28,7 +28,7 @@ impl Progress {
         self.0.set_position(bytes);
     }
 
-    pub(super) fn persisted(&self, fragments: u64) {
+    pub(super) fn persisted(&self, fragments: usize) {
         self.0.set_message(format!("{fragments} fragments persisted"));
     }
 

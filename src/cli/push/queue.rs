@@ -1,6 +1,6 @@
 //! What is yet to be persisted: Clusters sent and not acknowledged, and those to come.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,9 +10,9 @@ use super::{Cluster, Clusters};
 
 /// Most bytes that may be sent and not yet persisted before sending waits.
 const MAX_UNPERSISTED_BYTES: usize = 64 << 20;
-/// How far an ack's times may be off by rounding to milliseconds, in microseconds; less than any
-/// sample lasts.
-const ROUNDING_US: i64 = 4_000;
+/// How far an ack's times may be off, in microseconds: up to 1 ms for the fragment's start and half
+/// of one for its duration. Less than the shortest sample lasts, which is 2.5 ms of Opus.
+const ROUNDING_US: i64 = 2_000;
 
 /// See the module.
 #[derive(Debug)]
@@ -25,8 +25,12 @@ pub(super) struct Queue {
     /// How many of `sent` the present connection has been given.
     given: usize,
     unpersisted_bytes: usize,
+    most_unpersisted_bytes: usize,
     exhausted: bool,
-    persisted: u64,
+    /// Numbers of the fragments that are persisted: what is sent again is acknowledged again.
+    persisted: HashSet<u64>,
+    /// How many Clusters need not be sent again.
+    released: u64,
     pace: Option<Pace>,
 }
 
@@ -45,8 +49,10 @@ impl Queue {
             sent: VecDeque::new(),
             given: 0,
             unpersisted_bytes: 0,
+            most_unpersisted_bytes: MAX_UNPERSISTED_BYTES,
             exhausted: false,
-            persisted: 0,
+            persisted: HashSet::new(),
+            released: 0,
             pace: realtime.then(Pace::default),
         }
     }
@@ -67,7 +73,7 @@ impl Queue {
     /// meanwhile). Dropping the future loses nothing.
     pub(super) async fn next(&mut self) -> Option<&Cluster> {
         if self.given == self.sent.len() {
-            if self.unpersisted_bytes > MAX_UNPERSISTED_BYTES {
+            if self.unpersisted_bytes > self.most_unpersisted_bytes {
                 std::future::pending::<()>().await;
             }
             self.read().await;
@@ -86,21 +92,29 @@ impl Queue {
         match self.source.recv().await {
             Some(cluster) => {
                 self.unpersisted_bytes += bytes(&cluster);
+                if cluster.begins_group {
+                    let earlier = self.sent.iter_mut().rev();
+                    for earlier in earlier.take_while(|earlier| earlier.end_us > cluster.start_us) {
+                        earlier.end_us = cluster.start_us;
+                    }
+                }
                 self.sent.push_back(cluster);
             }
             None => self.exhausted = true,
         }
     }
 
-    /// The server has persisted a fragment that begins at this producer time and lasts this long.
-    pub(super) fn persist(&mut self, producer_time: WallTime, duration_ms: i64) {
-        self.persisted += 1;
+    /// The server has persisted the fragment of this number, which begins at this producer time
+    /// and lasts this long.
+    pub(super) fn persist(&mut self, fragment: u64, producer_time: WallTime, duration_ms: i64) {
+        self.persisted.insert(fragment);
         let start_us = producer_time.micros_since(self.zero);
         let end_us = start_us.saturating_add(duration_ms.saturating_mul(1000)).saturating_add(ROUNDING_US);
         while self.given > 0 && self.sent.front().is_some_and(|cluster| cluster.end_us <= end_us) {
             if let Some(cluster) = self.sent.pop_front() {
                 self.unpersisted_bytes -= bytes(&cluster);
                 self.given -= 1;
+                self.released += 1;
             }
         }
     }
@@ -116,8 +130,14 @@ impl Queue {
         self.exhausted && self.given == self.sent.len()
     }
 
-    pub(super) fn persisted(&self) -> u64 {
-        self.persisted
+    /// How many fragments are persisted.
+    pub(super) fn persisted(&self) -> usize {
+        self.persisted.len()
+    }
+
+    /// How many Clusters need not be sent again: grows only when the upload really gets on.
+    pub(super) fn released(&self) -> u64 {
+        self.released
     }
 }
 
@@ -133,3 +153,7 @@ impl Pace {
 fn bytes(cluster: &Cluster) -> usize {
     cluster.pieces.iter().map(Bytes::len).sum()
 }
+
+#[cfg(test)]
+#[path = "queue_test.rs"]
+mod tests;

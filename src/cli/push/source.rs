@@ -17,6 +17,11 @@ use crate::cli::Failure;
 const READ_BYTES: usize = 256 * 1024;
 /// Longest Cluster, so that a paced sender sends about as evenly as a camera.
 const CLUSTER_US: i64 = 200_000;
+/// Media of the other tracks after which a Cluster ends though the leading track is silent, in
+/// microseconds: more than muxers write ahead of it.
+const LEAD_PATIENCE_US: i64 = 1_000_000;
+/// Sample bytes after which a Cluster ends whatever its media: it is held in memory as a whole.
+const MAX_CLUSTER_BYTES: usize = 4 << 20;
 /// Media that goes back further than this follows what came before: a concatenated file.
 const RESTART_US: i64 = 500_000;
 
@@ -29,9 +34,12 @@ pub(super) struct Cluster {
     pub(super) pieces: Vec<Bytes>,
     /// Media time of its first sample, in microseconds.
     pub(super) start_us: i64,
-    /// Where its part of the leading track ends, in microseconds; `i64::MAX` where only the end of
-    /// the file tells.
+    /// Where its part of the leading track ends, in microseconds; `i64::MAX` for the last of the
+    /// file, which is persisted when the connection ends well.
     pub(super) end_us: i64,
+    /// It begins with a key frame of the leading video track, where the server ends the fragment
+    /// before: no earlier Cluster reaches beyond its start.
+    pub(super) begins_group: bool,
     /// How much of the file has been read for it, in bytes.
     pub(super) position: u64,
 }
@@ -85,7 +93,7 @@ impl Source {
                 }
             }
             if read == 0 {
-                let last = cutter.flush(position).map_err(|error| self.unusable(&error))?;
+                let last = cutter.cluster(i64::MAX, position).map_err(|error| self.unusable(&error))?;
                 if let Some(cluster) = last {
                     let _nobody_cares = clusters.blocking_send(cluster);
                 }
@@ -112,6 +120,9 @@ struct Cutter {
     /// Number of the track whose samples end Clusters: the first video track, else the first.
     lead: Option<u32>,
     samples: Vec<Sample>,
+    /// Bytes of `samples`.
+    sample_bytes: usize,
+    begins_group: bool,
     tags: Vec<Tag>,
     /// How much later the newest key frame is shown than decoded, in microseconds.
     delay_us: i64,
@@ -120,6 +131,10 @@ struct Cutter {
     start_us: i64,
     /// Latest end of a sample so far, shifted.
     end_us: i64,
+    /// Where the leading track ends so far, in the order of decoding, shifted.
+    lead_end_us: i64,
+    /// When its newest sample is decoded.
+    lead_decoded_us: Option<i64>,
     new_header: bool,
 }
 
@@ -131,11 +146,15 @@ impl Cutter {
             header: Bytes::new(),
             lead: None,
             samples: Vec::new(),
+            sample_bytes: 0,
+            begins_group: false,
             tags: Vec::new(),
             delay_us: 0,
             shift_us: lead_in_us,
             start_us: 0,
             end_us: 0,
+            lead_end_us: 0,
+            lead_decoded_us: None,
             new_header: false,
         }
     }
@@ -143,7 +162,8 @@ impl Cutter {
     fn take(&mut self, event: Event, position: u64) -> Result<Option<Cluster>, kinora_media::Error> {
         match event {
             Event::Tracks(tracks) => {
-                let finished = self.flush(position)?;
+                // The server ends its fragment here, too, where the leading track ends.
+                let finished = self.cluster(self.lead_end_us, position)?;
                 self.set_tracks(&tracks);
                 Ok(finished)
             }
@@ -160,6 +180,7 @@ impl Cutter {
         self.tracks = tracks.to_vec();
         let video = tracks.iter().find(|track| track.kind() == TrackKind::Video);
         self.lead = video.or(tracks.first()).map(|track| track.number);
+        self.lead_decoded_us = None;
         self.new_header = true;
         self.mux();
     }
@@ -189,36 +210,55 @@ impl Cutter {
         }
         let at_us = pts_us.saturating_add(self.shift_us);
         let decoded_us = micros(sample.dts_ticks).saturating_add(self.shift_us);
+        let is_lead = self.lead == Some(sample.track);
+        let is_full = self.sample_bytes.saturating_add(sample.data.len()) > MAX_CLUSTER_BYTES;
         let mut finished = None;
-        if self.lead == Some(sample.track) {
+        if is_lead {
             let next_us = decoded_us.saturating_add(self.delay_us);
-            if (is_video && sample.sync) || next_us.saturating_sub(self.start_us) >= CLUSTER_US {
+            if (is_video && sample.sync) || is_full || next_us.saturating_sub(self.start_us) >= CLUSTER_US {
                 finished = self.cluster(next_us, position)?;
             }
             if sample.sync {
                 self.delay_us = at_us.saturating_sub(decoded_us);
             }
+            let stated_us = Some(lasts_us).filter(|us| *us > 0);
+            let distance_us = || self.lead_decoded_us.map_or(0, |before| decoded_us.saturating_sub(before));
+            let lasts_us = stated_us.unwrap_or_else(distance_us);
+            self.lead_end_us = decoded_us.saturating_add(self.delay_us).saturating_add(lasts_us);
+            self.lead_decoded_us = Some(decoded_us);
+        } else if is_full || at_us.saturating_sub(self.start_us) >= LEAD_PATIENCE_US {
+            finished = self.cluster(self.end_us, position)?;
         }
         if self.samples.is_empty() {
             self.start_us = at_us;
+            self.begins_group = is_lead && is_video && sample.sync;
         }
         self.end_us = self.end_us.max(at_us.saturating_add(lasts_us));
+        self.sample_bytes = self.sample_bytes.saturating_add(sample.data.len());
         self.samples.push(sample);
         Ok(finished)
     }
 
-    /// The last Cluster of the file, or of a set of tracks.
-    fn flush(&mut self, position: u64) -> Result<Option<Cluster>, kinora_media::Error> {
-        self.cluster(i64::MAX, position)
-    }
-
+    /// What was collected as a Cluster, if there is something.
     fn cluster(&mut self, end_us: i64, position: u64) -> Result<Option<Cluster>, kinora_media::Error> {
         let Some(muxer) = self.muxer.as_ref().filter(|_| !self.samples.is_empty()) else { return Ok(None) };
         let mut pieces = muxer.cluster(&self.samples)?;
         self.samples.clear();
+        self.sample_bytes = 0;
         if !self.tags.is_empty() {
             pieces.push(Muxer::tags(&std::mem::take(&mut self.tags)));
         }
-        Ok(Some(Cluster { header: self.header.clone(), pieces, start_us: self.start_us, end_us, position }))
+        Ok(Some(Cluster {
+            header: self.header.clone(),
+            pieces,
+            start_us: self.start_us,
+            end_us,
+            begins_group: self.begins_group,
+            position,
+        }))
     }
 }
+
+#[cfg(test)]
+#[path = "source_test.rs"]
+mod tests;
