@@ -444,3 +444,20 @@ fn health_and_figures_tell_what_the_server_does() {
     assert_eq!(metric(&text, "kinora_http_requests_total", &[playlist, r#"status="200""#]), 1.0);
     assert!(bench.folder.path().join("data").exists());
 }
+
+#[test]
+fn callers_cannot_make_the_figures_grow_and_deleted_streams_leave_them() {
+    let bench = Bench::new(&["--token", TOKEN]);
+    let bearer = format!("Authorization: Bearer {TOKEN}");
+    push(&bench, "gone", &[&bearer]);
+    for method in ["BREW", "WHEN", "PROPFIND"] {
+        let _answer = bench.curl("/v1/streams", &["-X", method]);
+    }
+    let figures = || bench.curl("/metrics", &["-H", &bearer]).body;
+    let text = figures();
+    assert_eq!(metric(&text, "kinora_http_requests_total", &[r#"method="other""#]), 3.0);
+    assert!(!text.contains("BREW"), "{text}");
+    assert_eq!(metric(&text, "kinora_stream_fragments", &[r#"stream="gone""#]), 2.0);
+    assert_eq!(bench.curl("/v1/streams/gone", &["-X", "DELETE", "-H", &bearer]).status, 204);
+    assert!(!figures().contains("gone"), "{}", figures());
+}

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::HttpBody;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use kinora_store::Statistics;
+use kinora_store::{Statistics, Store, Summary};
 use metrics::{counter, gauge, histogram};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -58,23 +58,11 @@ pub async fn readyz(State(state): State<AppState>) -> Response {
 #[utoipa::path(get, path = "/metrics", tag = "operations",
     responses((status = 200, body = String, content_type = "text/plain")))]
 pub async fn metrics(State(state): State<AppState>) -> Response {
-    for stream in state.store.streams() {
-        let summary = stream.summary();
-        let name = || stream.name().to_string();
-        gauge!("kinora_stream_fragments", "stream" => name()).set(summary.fragments as f64);
-        gauge!("kinora_stream_bytes", "stream" => name()).set(summary.bytes as f64);
-        gauge!("kinora_stream_producer_connected", "stream" => name())
-            .set(f64::from(u8::from(summary.has_writer)));
-        if let Some(last) = summary.last_received {
-            gauge!("kinora_stream_last_received_timestamp_seconds", "stream" => name())
-                .set(last.as_micros() as f64 / 1e6);
-        }
-    }
     gauge!("kinora_store_healthy").set(f64::from(u8::from(state.store.health().ok)));
     let statistics = state.store.statistics();
     record(&statistics);
     state.metrics.run_upkeep();
-    let text = state.metrics.render() + &commit_latency(&statistics);
+    let text = state.metrics.render() + &streams(&state.store) + &commit_latency(&statistics);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
@@ -101,6 +89,39 @@ fn record(statistics: &Statistics) {
     }
 }
 
+/// The figures of each stream, read when they are asked for: those of a deleted one end with it.
+fn streams(store: &Store) -> String {
+    let streams: Vec<_> =
+        store.streams().into_iter().map(|stream| (stream.name().clone(), stream.summary())).collect();
+    let figures: [Figure; 4] = [
+        ("kinora_stream_fragments", |summary| Some(summary.fragments as f64)),
+        ("kinora_stream_bytes", |summary| Some(summary.bytes as f64)),
+        ("kinora_stream_producer_connected", |summary| Some(f64::from(u8::from(summary.has_writer)))),
+        ("kinora_stream_last_received_timestamp_seconds", |summary| {
+            summary.last_received.map(|last| last.as_micros() as f64 / 1e6)
+        }),
+    ];
+    let mut text = String::new();
+    for (name, figure) in figures {
+        let _infallible = writeln!(text, "# TYPE {name} gauge");
+        for (stream, summary) in &streams {
+            if let Some(value) = figure(summary) {
+                let stream = escaped(stream.as_str());
+                let _infallible = writeln!(text, "{name}{{stream=\"{stream}\"}} {value}");
+            }
+        }
+    }
+    text
+}
+
+/// A figure's name, and where a stream's summary has it.
+type Figure = (&'static str, fn(&Summary) -> Option<f64>);
+
+/// A label's value as the Prometheus text format writes it.
+fn escaped(value: &str) -> String {
+    value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
+}
+
 /// The time from a fragment's completion to its durability, which the store counts in buckets of
 /// its own.
 fn commit_latency(statistics: &Statistics) -> String {
@@ -117,17 +138,31 @@ fn commit_latency(statistics: &Statistics) -> String {
     text
 }
 
+/// The method's name as a label. Anybody can invent methods, and every label is kept.
+fn known(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
+
 /// Counts requests by route and status, and how long their answers took to begin.
 pub async fn count(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("web app", MatchedPath::as_str);
     let route: Arc<str> = route.into();
-    let method = request.method().clone();
+    let method = known(request.method());
     let began = state.clock.monotonic();
     let response = next.run(request).await;
     let took = state.clock.monotonic().saturating_sub(began);
     let route = route.to_string();
     let status = response.status().as_u16().to_string();
-    counter!("kinora_http_requests_total", "method" => method.to_string(), "route" => route.clone(), "status" => status)
+    counter!("kinora_http_requests_total", "method" => method, "route" => route.clone(), "status" => status)
         .increment(1);
     histogram!("kinora_http_response_seconds", "route" => route.clone()).record(took.as_secs_f64());
     // Media goes out piece by piece, so that only its header says how long it is.
@@ -137,4 +172,14 @@ pub async fn count(State(state): State<AppState>, request: Request, next: Next) 
         counter!("kinora_http_response_bytes_total", "route" => route).increment(bytes);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_escaped_as_the_format_demands() {
+        assert_eq!(escaped("a\"b\\c\nd"), r#"a\"b\\c\nd"#);
+    }
 }

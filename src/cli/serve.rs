@@ -12,7 +12,7 @@ use axum_server::Handle;
 use clap::Args;
 use kinora_base::Clock;
 use kinora_store::{Options, Store};
-use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -32,6 +32,9 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 const READ_BUFFER_BYTES: usize = 64 * 1024;
 /// How long open requests may take to finish when the server stops.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+/// How often the metrics' raw samples are folded into their histograms: they pile up until then,
+/// whether anybody reads the metrics or not.
+const METRICS_UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Sizes of segments, in bytes, that make sense: smaller ones are all header and footer, larger
 /// ones are more than their 32-bit offsets reach.
@@ -89,6 +92,7 @@ impl Serve {
         let metrics = PrometheusBuilder::new()
             .install_recorder()
             .map_err(|error| Failure::new(format!("cannot collect metrics: {error}")))?;
+        runtime.spawn(keep_up(metrics.clone()));
         let state = AppState {
             store: store.clone(),
             clock,
@@ -137,6 +141,14 @@ fn log_to_stderr() {
     let filter = EnvFilter::try_from_env("KINORA_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
+}
+
+async fn keep_up(metrics: PrometheusHandle) {
+    let mut tick = tokio::time::interval(METRICS_UPKEEP_EVERY);
+    loop {
+        tick.tick().await;
+        metrics.run_upkeep();
+    }
 }
 
 fn report_recovery(store: &Store) {
