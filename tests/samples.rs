@@ -314,12 +314,18 @@ mod lines {
     pub(super) const FRAGMENTS: &str =
         "curl 'http://127.0.0.1:8080/v1/streams/cam1/fragments?start=2026-03-01T12:00:00Z&limit=100'";
     pub(super) const FRAGMENT: &str = "curl -O http://127.0.0.1:8080/v1/streams/cam1/fragments/1.mp4";
+    pub(super) const WEBCAM: &str = "ffmpeg -f v4l2 -i /dev/video0 -c:v libx264 -preset veryfast -tune zerolatency \
+        -pix_fmt yuv420p -force_key_frames 'expr:gte(t,n_forced)' -f matroska \
+        -method POST http://127.0.0.1:8080/v1/streams/webcam/media";
+    pub(super) const PYTHON: &str = "samples/push.py FILE --stream cam5";
+    pub(super) const RANGE: &str =
+        "samples/list_range.py --stream cam1 --start 2026-03-01T12:00:00Z --save clips";
 }
 
 #[test]
 fn the_readme_prints_the_lines_that_are_tested() {
     let path = root().join("README.md");
-    let Ok(readme) = std::fs::read_to_string(&path) else { return };
+    let readme = std::fs::read_to_string(&path).expect("README.md");
     for line in [
         lines::MATROSKA,
         lines::MP4,
@@ -328,6 +334,9 @@ fn the_readme_prints_the_lines_that_are_tested() {
         lines::LIVE,
         lines::FRAGMENTS,
         lines::FRAGMENT,
+        lines::WEBCAM,
+        lines::PYTHON,
+        lines::RANGE,
     ] {
         assert!(readme.contains(line), "README.md does not print: {line}");
     }
@@ -340,6 +349,32 @@ fn the_ffmpeg_lines_work_as_printed() {
     bench.expect_fragments("cam1", CLIP_SECONDS);
     succeed(&mut bench.line(lines::MP4, &five_seconds()));
     bench.expect_fragments("cam2", CLIP_SECONDS);
+}
+
+#[test]
+fn the_webcam_line_makes_what_browsers_play_of_any_webcam() {
+    let bench = Bench::new();
+    // Webcams give 4:2:2, which browsers do not play.
+    let source = "-f lavfi -i testsrc2=size=320x180:rate=10:duration=3,format=yuyv422";
+    let line = lines::WEBCAM.replace("-f v4l2 -i /dev/video0", source);
+    succeed(&mut bench.line(&line, Path::new("")));
+    bench.expect_fragments("webcam", 3);
+    let info = bench.json("/v1/streams/webcam");
+    let codec = info["tracks"][0]["codec_string"].as_str().expect("a codec string");
+    // Profile High 4:2:2 is avc1.7a.
+    assert!(codec.starts_with("avc1.64") || codec.starts_with("avc1.4"), "{codec}");
+}
+
+#[test]
+fn the_python_lines_work_as_printed() {
+    let bench = Bench::new();
+    succeed(&mut bench.line(lines::PYTHON, &five_seconds()));
+    bench.expect_fragments("cam5", CLIP_SECONDS);
+    let folder = bench.folder.path().join("clips");
+    // What was pushed just now is later than the time that the line names.
+    let range = lines::RANGE.replace("cam1", "cam5").replace("--save clips", "--save");
+    let printed = succeed(&mut bench.line(&format!("{range} {}", folder.display()), Path::new("")));
+    assert_eq!(String::from_utf8_lossy(&printed.stdout).lines().count(), CLIP_SECONDS + 1);
 }
 
 #[test]
