@@ -41,6 +41,9 @@ const LIVE_WINDOW_US: u64 = 30_000_000;
 const LIVE_FRAGMENTS_MIN: usize = 6;
 /// A live playlist shows at most so many fragments.
 const LIVE_FRAGMENTS_MAX: usize = 120;
+/// A playlist of a range or from a time on is made of at most so many fragments: a day of two-second
+/// ones. Each costs about 120 bytes of text, and players hold all of it.
+const MAX_ENTRIES: usize = 50_000;
 /// Fragments asked of the index at once.
 const PAGE: usize = 1000;
 
@@ -49,7 +52,8 @@ impl Window {
     ///
     /// # Errors
     /// `NotFound` if there is no media in the span, `InvalidInput` for a range that ends before
-    /// it begins, and whatever the store reports.
+    /// it begins, `LimitExceeded` for a span of more fragments than a playlist may have, and
+    /// whatever the store reports.
     pub fn of(stream: &Arc<Stream>, span: Span) -> Result<Self, Error> {
         let fragments = match span {
             Span::Live => live(stream.tail(LIVE_FRAGMENTS_MAX)?.fragments),
@@ -113,7 +117,7 @@ fn from(stream: &Stream, start: WallTime) -> Result<Vec<Fragment>, Error> {
         after: None,
         limit: PAGE,
     };
-    let mut fragments = all(stream, query)?;
+    let mut fragments = all(query, |query| stream.fragments(query))?;
     fragments.retain(|fragment| fragment.number <= newest.number);
     fragments.sort_unstable_by_key(|fragment| fragment.number);
     Ok(fragments)
@@ -128,18 +132,26 @@ fn range(stream: &Stream, start: WallTime, end: WallTime) -> Result<Vec<Fragment
         after: None,
         limit: PAGE,
     };
-    all(stream, query)
+    all(query, |query| stream.fragments(query))
 }
 
-fn all(stream: &Stream, mut query: Query) -> Result<Vec<Fragment>, Error> {
+/// Everything that `query` finds, read in pages of the given list.
+fn all(
+    mut query: Query,
+    list: impl Fn(&Query) -> Result<Vec<Fragment>, Error>,
+) -> Result<Vec<Fragment>, Error> {
     query.limit = PAGE;
     let mut found = Vec::new();
     loop {
-        let page = stream.fragments(&query)?;
+        let page = list(&query)?;
         let Some(last) = page.last() else { return Ok(found) };
         query.after = Some(Cursor { time: last.start(query.axis), number: last.number });
         let complete = page.len() < PAGE;
         found.extend(page);
+        if found.len() > MAX_ENTRIES {
+            let message = format!("more than {MAX_ENTRIES} fragments are too many for one playlist");
+            return Err(Error::new(ErrorKind::LimitExceeded, message));
+        }
         if complete {
             return Ok(found);
         }

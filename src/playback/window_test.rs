@@ -50,6 +50,28 @@ fn media_that_shows_the_same_time_twice_is_played_once() {
 }
 
 #[test]
+fn a_playlist_has_a_limit_and_reads_no_further() {
+    let query =
+        Query { axis: Axis::Producer, start: None, end: None, descending: false, after: None, limit: 1 };
+    let asked_for = std::cell::Cell::new(0);
+    let stored = |count: u64| {
+        let asked_for = &asked_for;
+        move |query: &Query| {
+            let first = query.after.map_or(1, |after| after.number.get() + 1);
+            asked_for.set(first);
+            let page = first..(count + 1).min(first + query.limit as u64);
+            Ok(page.map(|number| fragment(number, number as i64, 1)).collect())
+        }
+    };
+    let most = MAX_ENTRIES as u64;
+    assert_eq!(numbers(&all(query, stored(most)).unwrap()), (1..=most).collect::<Vec<_>>());
+    assert_eq!(all(query, stored(most + 1)).unwrap_err().kind, ErrorKind::LimitExceeded);
+    asked_for.set(0);
+    assert!(all(query, stored(u64::MAX - 1)).is_err());
+    assert_eq!(asked_for.get(), most + 1, "it read on though it was too much already");
+}
+
+#[test]
 fn a_repeat_that_breaks_off_hides_nothing() {
     let broken = |duration_s| Fragment { flags: Flags::PARTIAL, ..fragment(3, 2, duration_s) };
     let with = |again| numbers(&without_overlaps(vec![fragment(2, 2, 4), again, fragment(4, 6, 2)]));

@@ -59,7 +59,7 @@ impl SpanParams {
 /// The multivariant playlist: live, or of a range.
 #[utoipa::path(get, path = "/v1/streams/{name}/hls/index.m3u8", tag = "playback",
     params(("name", description = "stream name"), SpanParams),
-    responses((status = 200, body = String, content_type = PLAYLIST), (status = 404, body = ErrorBody), (status = 415, body = ErrorBody)))]
+    responses((status = 200, body = String, content_type = PLAYLIST), (status = 404, body = ErrorBody), (status = 413, body = ErrorBody), (status = 415, body = ErrorBody)))]
 pub async fn multivariant(
     State(state): State<AppState>,
     Path(name): Path<String>,
@@ -93,7 +93,7 @@ pub async fn multivariant(
 /// A media playlist: live, or of a range.
 #[utoipa::path(get, path = "/v1/streams/{name}/hls/{rendition}/index.m3u8", tag = "playback",
     params(("name", description = "stream name"), ("rendition", description = "video, audio, video2 …"), SpanParams),
-    responses((status = 200, body = String, content_type = PLAYLIST), (status = 404, body = ErrorBody)))]
+    responses((status = 200, body = String, content_type = PLAYLIST), (status = 404, body = ErrorBody), (status = 413, body = ErrorBody)))]
 pub async fn media(
     State(state): State<AppState>,
     Path((name, rendition)): Path<(String, String)>,
@@ -178,6 +178,8 @@ fn window(stream: &Arc<Stream>, span: Span) -> Result<Window, ApiError> {
     Window::of(stream, span).map_err(|error| match error.kind {
         ErrorKind::NotFound => ApiError::new(ErrorKind::NotFound, "no_media", error.message)
             .with_hint("GET …/timeline shows when the stream has media"),
+        ErrorKind::LimitExceeded => ApiError::new(ErrorKind::LimitExceeded, "range_too_long", error.message)
+            .with_hint("ask for a shorter range, with a later start or an earlier end"),
         _ => error.into(),
     })
 }
