@@ -1,5 +1,5 @@
 //! What is remembered of streams between requests: their codec configurations, decoded once, and
-//! the breaks in their live timelines.
+//! what their live playlists have said.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -9,7 +9,7 @@ use kinora_media::packed::Payload;
 use kinora_media::{Track, TrackKind, configuration};
 use kinora_store::{ConfigurationId, Error, Stream};
 
-use super::eras::Eras;
+use super::eras::{Continuity, Eras};
 use super::{Presentation, Window, frame_rate};
 
 /// One configuration of one stream, decoded.
@@ -78,10 +78,10 @@ impl Catalog {
         Ok(found)
     }
 
-    /// The discontinuity sequence number of the first segment of a live window.
+    /// What a live playlist over `window` must keep to, which from now on includes the window.
     #[must_use]
-    pub fn first_era(&self, stream: &Stream, window: &Window) -> u64 {
-        self.eras.first(stream, window)
+    pub fn continuity(&self, stream: &Stream, window: &Window) -> Continuity {
+        self.eras.shown(stream, window)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Arc<Known>>> {

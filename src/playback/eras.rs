@@ -1,5 +1,6 @@
-//! How many discontinuities lie before a live playlist's first segment, so that segments keep
-//! their discontinuity sequence numbers while the playlist slides (RFC 8216 §6.2.2).
+//! What live playlists of a stream have said and must keep to: how many discontinuities lie before
+//! the first segment, so that segments keep their discontinuity sequence numbers while the playlist
+//! slides (RFC 8216 §6.2.2), and the target duration, which must not change (§6.2.1).
 //!
 //! It knows what live playlists have shown since the server started, and nothing of what was
 //! stored before.
@@ -11,6 +12,17 @@ use kinora_base::{StreamName, WallTime};
 use kinora_store::Stream;
 
 use super::{Entry, Window};
+
+/// What a live playlist says besides its segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Continuity {
+    /// The discontinuity sequence number of its first segment.
+    pub first_era: u64,
+    /// The longest that any live playlist of the stream has said. It changes only where a stream
+    /// brings a longer fragment than it had: nobody can know that beforehand, and a segment above
+    /// the target duration would be worse (§4.3.3.1).
+    pub target_duration_s: u64,
+}
 
 /// The eras of all streams that are watched live. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -24,14 +36,16 @@ const MAX_STREAMS: usize = 8192;
 const MAX_BREAKS: usize = 256;
 
 impl Eras {
-    /// The discontinuity sequence number of the first segment of a live `window` of `stream`.
-    pub(super) fn first(&self, stream: &Stream, window: &Window) -> u64 {
+    /// What a live playlist over `window` of `stream` says.
+    pub(super) fn shown(&self, stream: &Stream, window: &Window) -> Continuity {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (stream.name().clone(), stream.created());
         if streams.len() >= MAX_STREAMS && !streams.contains_key(&key) {
             streams.clear();
         }
-        streams.entry(key).or_default().first(&window.entries)
+        let breaks = streams.entry(key).or_default();
+        breaks.target_duration_s = breaks.target_duration_s.max(window.target_duration_s());
+        Continuity { first_era: breaks.first(&window.entries), target_duration_s: breaks.target_duration_s }
     }
 }
 
@@ -44,6 +58,8 @@ struct Breaks {
     at: VecDeque<u64>,
     /// Ordinal of the newest fragment that was shown; none at first.
     shown_to: Option<u64>,
+    /// The longest target duration that was shown.
+    target_duration_s: u64,
 }
 
 impl Breaks {

@@ -12,6 +12,7 @@ mod segment;
 mod window;
 
 pub use catalog::{Catalog, Known};
+pub use eras::Continuity;
 pub use presentation::{LeftOut, Presentation, Rendition};
 pub use segment::{frame_rate, init, segment};
 pub use window::{Entry, Span, Window};

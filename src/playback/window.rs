@@ -77,6 +77,14 @@ impl Window {
         Ok(Self { span, entries: entries(fragments) })
     }
 
+    /// The least target duration that suits all fragments: no duration, rounded to the nearest
+    /// second, is above it (RFC 8216 §4.3.3.1).
+    #[must_use]
+    pub fn target_duration_s(&self) -> u64 {
+        let longest_us = self.entries.iter().map(|entry| entry.fragment.duration_us).max().unwrap_or(0);
+        (longest_us.saturating_add(500_000) / 1_000_000).max(1)
+    }
+
     /// Peak and mean payload bits per second.
     #[must_use]
     pub fn bandwidth(&self) -> (u64, u64) {

@@ -90,6 +90,28 @@ fn a_live_playlist_slides_past_what_broke_and_still_counts_it() {
 }
 
 #[test]
+fn a_long_segment_that_slid_away_leaves_the_target_duration_as_it_was() {
+    let bench = Bench::new();
+    // The same pictures with one key frame in four seconds.
+    let long = made(
+        "playback-12s-long.mkv",
+        "-f lavfi -i testsrc2=size=192x108:rate=25:duration=12 -c:v libx264 -preset veryfast -g 100 \
+         -keyint_min 100 -sc_threshold 0 -pix_fmt yuv420p",
+    );
+    let start = |round: i64| format!("?start={}", 1_767_225_600_000 + round * 100_000);
+    bench.push("cam", &start(0), &long);
+    let mut before = bench.media("cam", "video", "");
+    assert_eq!(before.target_s, 4);
+    for round in 1..5 {
+        bench.push("cam", &start(round), &twelve_seconds());
+        let now = bench.media("cam", "video", "");
+        before.check_reload(&now);
+        before = now;
+    }
+    assert!(before.segments.iter().all(|segment| segment.duration_s < 1.0), "it did not slide: {before:?}");
+}
+
+#[test]
 fn a_playlist_from_a_time_on_grows_at_its_end_only() {
     let bench = Bench::new();
     let source = twelve_seconds();

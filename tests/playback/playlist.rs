@@ -9,6 +9,7 @@ use kinora_base::WallTime;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Media {
     pub(crate) target_s: u64,
+    pub(crate) independent: bool,
     pub(crate) sequence: u64,
     pub(crate) discontinuity_sequence: u64,
     /// `VOD`, `EVENT` or empty.
@@ -61,7 +62,7 @@ impl Media {
             *seen.entry(tag.to_owned()).or_default() += 1;
             match tag {
                 "#EXT-X-VERSION" => assert!(number(value) >= 6, "EXT-X-MAP needs version 6\n{text}"),
-                "#EXT-X-INDEPENDENT-SEGMENTS" => {}
+                "#EXT-X-INDEPENDENT-SEGMENTS" => playlist.independent = true,
                 "#EXT-X-TARGETDURATION" => playlist.target_s = number(value),
                 "#EXT-X-MEDIA-SEQUENCE" => playlist.sequence = number(value),
                 "#EXT-X-DISCONTINUITY-SEQUENCE" => playlist.discontinuity_sequence = number(value),
@@ -137,6 +138,8 @@ impl Media {
     pub(crate) fn check_reload(&self, later: &Self) {
         assert!(later.sequence >= self.sequence, "{} then {}", self.sequence, later.sequence);
         assert_eq!(later.kind, self.kind);
+        assert_eq!(later.target_s, self.target_s, "the target duration changed");
+        assert_eq!(later.independent, self.independent, "a promise about all segments changed");
         if self.kind == "EVENT" {
             assert!(later.segments.starts_with(&self.segments), "an EVENT playlist changed at its start");
         }

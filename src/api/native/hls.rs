@@ -109,8 +109,8 @@ pub async fn media(
         if presentations.values().all(|presentation| presentation.rendition(&rendition).is_none()) {
             return Err(no_rendition(&rendition));
         }
-        let first_era = if span == Span::Live { state.catalog.first_era(&stream, &window) } else { 0 };
-        Ok(media_playlist(&window, &rendition, &presentations, first_era))
+        let live = (span == Span::Live).then(|| state.catalog.continuity(&stream, &window));
+        Ok(media_playlist(&window, &rendition, &presentations, live))
     })
     .await?;
     Ok(playlist(text))

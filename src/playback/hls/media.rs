@@ -6,11 +6,11 @@ use std::fmt::Write;
 use kinora_base::WallTime;
 use kinora_store::{ConfigurationId, Flags};
 
-use crate::playback::{Presentation, Span, Window};
+use crate::playback::{Continuity, Presentation, Span, Window};
 
 /// The media playlist of the rendition `id` over `window`. `presentations` holds every
-/// configuration of the window; `first_era` is the discontinuity sequence number of its first
-/// segment, which only a live playlist needs. URIs are relative to the rendition's own folder:
+/// configuration of the window; `live` is what a live playlist must keep to, and nothing for others.
+/// URIs are relative to the rendition's own folder:
 /// `init-{configuration}.mp4` and `{number}.m4s`.
 ///
 /// Entries whose configuration lacks the rendition are gaps (8216bis §4.4.4.7). The playlist of a
@@ -20,10 +20,10 @@ pub fn media_playlist(
     window: &Window,
     id: &str,
     presentations: &HashMap<ConfigurationId, Presentation>,
-    first_era: u64,
+    live: Option<Continuity>,
 ) -> String {
     let mut text = String::with_capacity(160 * window.entries.len() + 256);
-    header(&mut text, window, first_era);
+    header(&mut text, window, live);
     let mut mapped: Option<ConfigurationId> = None;
     for (place, entry) in window.entries.iter().enumerate() {
         let fragment = &entry.fragment;
@@ -50,17 +50,21 @@ pub fn media_playlist(
     text
 }
 
-fn header(text: &mut String, window: &Window, first_era: u64) {
+fn header(text: &mut String, window: &Window, live: Option<Continuity>) {
     text.push_str("#EXTM3U\n#EXT-X-VERSION:7\n");
-    // §4.3.5.1 of RFC 8216: only if decoding can start at every segment.
-    if window.entries.iter().all(|entry| entry.fragment.flags.has(Flags::KEY_FRAME_START)) {
+    // RFC 8216 §4.3.5.1: only if decoding can start at every segment. A playlist that still gets
+    // segments cannot promise that of those to come, and must not take it back (§6.2.1).
+    let complete = matches!(window.span, Span::Range(..));
+    if complete && window.entries.iter().all(|entry| entry.fragment.flags.has(Flags::KEY_FRAME_START)) {
         text.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
     }
-    let _ = writeln!(text, "#EXT-X-TARGETDURATION:{}", target_duration_s(window));
+    let target_duration_s = live.map_or_else(|| window.target_duration_s(), |live| live.target_duration_s);
+    let _ = writeln!(text, "#EXT-X-TARGETDURATION:{target_duration_s}");
     match window.span {
         Span::Live => {
             let first = window.entries.first().map(|entry| &entry.fragment);
             let _ = writeln!(text, "#EXT-X-MEDIA-SEQUENCE:{}", first.map_or(0, |f| f.ordinal));
+            let first_era = live.map_or(0, |live| live.first_era);
             let _ = writeln!(text, "#EXT-X-DISCONTINUITY-SEQUENCE:{first_era}");
         }
         Span::From(start) => {
@@ -79,12 +83,6 @@ fn start_offset(text: &mut String, window: &Window, start: WallTime) {
     let first = window.entries.first().map(|entry| entry.fragment.producer_time);
     let offset_us = first.map_or(0, |first| start.micros_since(first)).max(0);
     let _ = writeln!(text, "#EXT-X-START:TIME-OFFSET={},PRECISE=YES", seconds(offset_us.unsigned_abs()));
-}
-
-/// §4.4.3.1: no segment's duration, rounded to the nearest second, is above it.
-fn target_duration_s(window: &Window) -> u64 {
-    let longest_us = window.entries.iter().map(|entry| entry.fragment.duration_us).max().unwrap_or(0);
-    ((longest_us + 500_000) / 1_000_000).max(1)
 }
 
 fn seconds(us: u64) -> String {

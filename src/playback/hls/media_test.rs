@@ -9,6 +9,9 @@ use crate::playback::{Entry, Rendition};
 
 const START: WallTime = WallTime::from_millis(1_800_000_000_000);
 
+/// What earlier playlists of the stream said; one had a longer segment.
+const LIVE: Option<Continuity> = Some(Continuity { first_era: 3, target_duration_s: 5 });
+
 fn entry(number: u64, duration_us: u64, configuration: u32, discontinuity: bool) -> Entry {
     let fragment = Fragment {
         number: FragmentNumber::new(number).unwrap(),
@@ -56,8 +59,7 @@ fn a_live_playlist_slides_and_marks_where_the_timeline_breaks() {
     let expected = "\
 #EXTM3U
 #EXT-X-VERSION:7
-#EXT-X-INDEPENDENT-SEGMENTS
-#EXT-X-TARGETDURATION:2
+#EXT-X-TARGETDURATION:5
 #EXT-X-MEDIA-SEQUENCE:6
 #EXT-X-DISCONTINUITY-SEQUENCE:3
 #EXT-X-MAP:URI=\"init-1.mp4\"
@@ -73,7 +75,7 @@ fn a_live_playlist_slides_and_marks_where_the_timeline_breaks() {
 #EXTINF:2.033333,
 9.m4s
 ";
-    assert_eq!(media_playlist(&window, "video", &presentations(), 3), expected);
+    assert_eq!(media_playlist(&window, "video", &presentations(), LIVE), expected);
 }
 
 #[test]
@@ -81,7 +83,7 @@ fn a_range_ends_and_says_where_inside_its_first_fragment_it_begins() {
     let entries = vec![entry(1, 2_500_000, 1, true)];
     let start = START.offset_micros(2_750_000);
     let window = Window { span: Span::Range(start, start.offset_micros(9)), entries };
-    let text = media_playlist(&window, "video", &presentations(), 3);
+    let text = media_playlist(&window, "video", &presentations(), None);
     assert!(
         text.contains("#EXT-X-TARGETDURATION:3\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n"),
         "{text}"
@@ -93,7 +95,7 @@ fn a_range_ends_and_says_where_inside_its_first_fragment_it_begins() {
 #[test]
 fn from_a_time_on_the_playlist_grows() {
     let window = Window { span: Span::From(START), entries: vec![entry(1, 2_000_000, 1, true)] };
-    let text = media_playlist(&window, "video", &presentations(), 3);
+    let text = media_playlist(&window, "video", &presentations(), None);
     assert!(text.contains("#EXT-X-PLAYLIST-TYPE:EVENT\n"), "{text}");
     assert!(text.contains("#EXT-X-START:TIME-OFFSET=0.000000,PRECISE=YES\n"), "{text}");
     assert!(!text.contains("ENDLIST"), "{text}");
@@ -104,7 +106,7 @@ fn a_fragment_without_the_rendition_is_a_gap() {
     let entries =
         vec![entry(1, 2_000_000, 1, true), entry(2, 2_000_000, 2, true), entry(3, 2_000_000, 1, true)];
     let window = Window { span: Span::Live, entries };
-    let text = media_playlist(&window, "audio", &presentations(), 3);
+    let text = media_playlist(&window, "audio", &presentations(), LIVE);
     assert_eq!(text.matches("#EXT-X-GAP\n").count(), 1, "{text}");
     assert_eq!(text.matches("#EXT-X-MAP").count(), 1, "{text}");
     let gap = text.find("#EXT-X-GAP").unwrap();
@@ -115,9 +117,17 @@ fn a_fragment_without_the_rendition_is_a_gap() {
 }
 
 #[test]
-fn segments_that_begin_without_a_key_frame_are_not_called_independent() {
+fn only_a_range_says_that_its_segments_are_independent_and_only_if_they_are() {
+    let says_so = |span, entries| {
+        let live = LIVE.filter(|_| span == Span::Live);
+        media_playlist(&Window { span, entries }, "video", &presentations(), live).contains("INDEPENDENT")
+    };
+    let range = Span::Range(START, START.offset_micros(9_000_000));
+    let whole = vec![entry(1, 2_000_000, 1, true)];
     let mut cut = entry(2, 20_000_000, 1, false);
     cut.fragment.flags = Flags::default();
-    let window = Window { span: Span::Live, entries: vec![entry(1, 2_000_000, 1, true), cut] };
-    assert!(!media_playlist(&window, "video", &presentations(), 3).contains("INDEPENDENT"));
+    assert!(!says_so(range, vec![entry(1, 2_000_000, 1, true), cut]));
+    assert!(says_so(range, whole.clone()));
+    // The next segment may be another matter, and a promise cannot be taken back.
+    assert!(!says_so(Span::Live, whole.clone()) && !says_so(Span::From(START), whole));
 }
