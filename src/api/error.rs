@@ -85,8 +85,26 @@ impl ApiError {
 
     /// A defect of ours: logged, and not explained to the caller.
     pub fn internal(what: &dyn std::fmt::Display) -> Self {
-        tracing::error!(error = %what, "internal error");
-        Self::new(ErrorKind::Internal, "internal", "the server failed; its log says why")
+        Self::ours(ErrorKind::Internal, what)
+    }
+
+    /// A defect or damage on our side: logged, and not explained to the caller, to whom our files'
+    /// names say nothing.
+    fn ours(kind: ErrorKind, what: &dyn std::fmt::Display) -> Self {
+        tracing::error!(error = %what, kind = kind.as_str(), "the server failed");
+        let message = match kind {
+            ErrorKind::Corrupt => "what is stored is damaged; the server's log says where",
+            _ => "the server failed; its log says why",
+        };
+        Self::new(kind, kind.as_str(), message)
+    }
+
+    /// The route exists, and takes other methods.
+    #[must_use]
+    pub fn method_not_allowed(method: &axum::http::Method, path: &str) -> Self {
+        let message = format!("{path} does not take {method}");
+        Self::with_status(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+            .with_hint("the header Allow names the methods that it takes; GET /openapi.json describes them")
     }
 
     /// The error's body, for answers that have begun already.
@@ -126,6 +144,9 @@ impl From<InvalidStreamName> for ApiError {
 
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
+        if is_ours(refusal.kind) {
+            return Self::ours(refusal.kind, &refusal.message);
+        }
         let mut error = Self::new(refusal.kind, refusal.code, refusal.message);
         error.body.error.hint = refusal.hint;
         error.body.error.offset = refusal.offset;
@@ -135,17 +156,58 @@ impl From<Refusal> for ApiError {
 
 impl From<kinora_store::Error> for ApiError {
     fn from(error: kinora_store::Error) -> Self {
-        if matches!(error.kind, ErrorKind::Corrupt | ErrorKind::Internal) {
-            tracing::error!(error = %error, kind = error.kind.as_str(), "the store failed");
+        match error.kind {
+            // A producer is told that its stream is gone; a reader may miss something in it.
+            ErrorKind::NotFound => Self::new(error.kind, error.kind.as_str(), error.message),
+            _ => Refusal::from(error).into(),
         }
-        Self::new(error.kind, error.kind.as_str(), error.message)
     }
 }
 
 impl From<kinora_media::Error> for ApiError {
     fn from(error: kinora_media::Error) -> Self {
-        let mut answer = Self::new(error.fault.kind(), error.fault.code(), error.message);
-        answer.body.error.hint = error.hint;
-        answer
+        // The offset is one in what is stored, not in what was sent.
+        Refusal { offset: None, ..Refusal::from(error) }.into()
+    }
+}
+
+/// Whether nothing that the caller sent is at fault.
+fn is_ours(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Corrupt | ErrorKind::Internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use kinora_media::Fault;
+
+    use super::*;
+
+    fn detail(error: impl Into<ApiError>) -> (u16, String, String) {
+        let error = error.into();
+        (error.status.as_u16(), error.body.error.code, error.body.error.message)
+    }
+
+    #[test]
+    fn what_is_broken_here_is_not_explained_to_callers() {
+        let damaged = kinora_store::Error::new(ErrorKind::Corrupt, "/secret/cam/1.seg at byte 7: bad");
+        let unreadable = kinora_media::Error::new(Fault::Stored, 7, "/secret part head");
+        for (status, code, message) in
+            [detail(damaged.clone()), detail(Refusal::from(damaged)), detail(unreadable)]
+        {
+            assert_eq!((status, code.as_str()), (500, "corrupt"));
+            assert!(!message.contains("secret"), "{message}");
+        }
+        let (status, code, message) = detail(kinora_store::Error::new(ErrorKind::Internal, "/secret"));
+        assert_eq!((status, code.as_str()), (500, "internal"));
+        assert!(!message.contains("secret"), "{message}");
+    }
+
+    #[test]
+    fn a_fault_has_the_same_code_on_every_path() {
+        for kind in [ErrorKind::Unavailable, ErrorKind::Conflict, ErrorKind::StorageFull, ErrorKind::Corrupt]
+        {
+            let error = kinora_store::Error::new(kind, "it failed");
+            assert_eq!(detail(error.clone()), detail(Refusal::from(error)));
+        }
     }
 }
