@@ -4,8 +4,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{RawPathParams, Request};
+use axum::http::{Method, Uri};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use kinora_base::ErrorKind;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -13,7 +18,7 @@ use utoipa_axum::routes;
 use crate::api::native::fragments::{By, Order};
 use crate::api::native::media::Timecode;
 use crate::api::native::{fragments, hls, login, media, streams, timeline};
-use crate::api::{AppState, auth, operations, origin, web};
+use crate::api::{ApiError, AppState, auth, operations, origin, web};
 
 /// Most bytes of a request body that is not media.
 const MAX_SMALL_BODY_BYTES: usize = 64 * 1024;
@@ -63,8 +68,31 @@ pub fn router(state: AppState) -> Router {
     let (api, _) = routes().split_for_parts();
     api.route("/openapi.json", get(move || async move { (json, description) }))
         .fallback(web::serve)
+        .method_not_allowed_fallback(refuse_method)
+        .layer(from_fn(require_legible))
         .layer(from_fn_with_state(Arc::clone(&state.auth), auth::require))
         .layer(from_fn_with_state(state.clone(), origin::require_own))
         .layer(from_fn_with_state(state.clone(), operations::count))
         .with_state(state)
+}
+
+async fn refuse_method(method: Method, uri: Uri) -> ApiError {
+    ApiError::method_not_allowed(&method, uri.path())
+}
+
+/// Refuses paths that are not UTF-8 once decoded, for all routes alike.
+async fn require_legible(
+    params: Result<RawPathParams, RawPathParamsRejection>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match params {
+        Err(RawPathParamsRejection::InvalidUtf8InPathParam(_)) => {
+            let message = format!("{} is not UTF-8", request.uri().path());
+            ApiError::new(ErrorKind::InvalidInput, "invalid_path", message)
+                .with_hint("escape the UTF-8 bytes of names, as %C3%A9 for é")
+                .into_response()
+        }
+        _ => next.run(request).await,
+    }
 }

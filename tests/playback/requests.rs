@@ -109,6 +109,9 @@ fn what_is_not_there_or_makes_no_sense_gets_a_clear_error() {
         (400, "invalid_parameter", "/v1/streams/cam/fragments?by=weather".to_owned()),
         (400, "invalid_parameter", "/v1/streams/cam/fragments?token=nonsense".to_owned()),
         (404, "no_such_route", "/v1/nothing".to_owned()),
+        (400, "invalid_path", "/v1/streams/%FF".to_owned()),
+        (400, "invalid_path", "/v1/streams/cam/hls/%FF/index.m3u8".to_owned()),
+        (405, "method_not_allowed", "/v1/streams/cam/media".to_owned()),
     ];
     for (status, code, target) in cases {
         let answer = bench.get(&target);
@@ -124,4 +127,6 @@ fn what_is_not_there_or_makes_no_sense_gets_a_clear_error() {
     assert!(missing.header("cache-control").is_none_or(|caching| !caching.contains("immutable")));
     let wrong = request(bench.address(), "PATCH", "/v1/streams/cam", &[], b"");
     assert_eq!(wrong.status, 405, "{}", wrong.text());
+    assert!(wrong.text().contains(r#""code":"method_not_allowed""#), "{}", wrong.text());
+    assert!(wrong.header("allow").is_some_and(|allowed| allowed.contains("DELETE")));
 }
