@@ -94,7 +94,7 @@ fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
 
 /// What anybody may fetch: whether the server lives, how to log in, and the web app's own files,
 /// which say nothing about this server.
-fn is_public(path: &str) -> bool {
+pub(super) fn is_public(path: &str) -> bool {
     let guarded = path.starts_with("/v1/") || path == "/metrics";
     !guarded || matches!(path, "/v1/login" | "/v1/logout")
 }

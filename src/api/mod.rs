@@ -1,6 +1,7 @@
 //! The only room that serves HTTP: dialects over the same rooms below, and who may call them.
 
 mod auth;
+mod description;
 mod error;
 mod native;
 mod operations;

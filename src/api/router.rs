@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 use crate::api::native::fragments::{By, Order};
 use crate::api::native::media::Timecode;
 use crate::api::native::{fragments, hls, login, media, streams, timeline};
-use crate::api::{ApiError, AppState, auth, operations, origin, web};
+use crate::api::{ApiError, AppState, auth, description, operations, origin, web};
 
 /// Most bytes of a request body that is not media.
 const MAX_SMALL_BODY_BYTES: usize = 64 * 1024;
@@ -58,7 +58,9 @@ fn routes() -> OpenApiRouter<AppState> {
 /// The OpenAPI description of the native dialect, as JSON.
 #[must_use]
 pub fn openapi() -> String {
-    routes().to_openapi().to_pretty_json().unwrap_or_default()
+    let mut api = routes().to_openapi();
+    description::complete(&mut api);
+    api.to_pretty_json().unwrap_or_default()
 }
 
 /// The whole HTTP service.
