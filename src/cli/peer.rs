@@ -12,7 +12,7 @@
 use std::future::{Future, Ready, ready};
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready as ready_or_pending};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum_server::accept::Accept;
@@ -27,6 +27,12 @@ const MAX_UNHEARD_BYTES: usize = 64 * 1024;
 /// A peer that neither takes nor sends a byte for so long while something waits for it is let go.
 const STALLED_AFTER: Duration = Duration::from_secs(60);
 
+/// A peer has so long to send its first bytes; from then on HTTP has time limits of its own.
+const OPENING_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// So many bytes tell which HTTP it speaks: the preface of HTTP/2 (RFC 9113 §3.4).
+const OPENING_BYTES: usize = 24;
+
 /// Takes connections as [`Peer`]s.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peers;
@@ -39,7 +45,13 @@ impl<S> Accept<TcpStream, S> for Peers {
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
         // An ack is one small write; Nagle's algorithm would hold it back for tens of milliseconds.
         let nodelay = stream.set_nodelay(true);
-        let peer = Peer { stream, unheard_bytes: None, ended: false, stalled: None };
+        let peer = Peer {
+            stream,
+            unheard_bytes: None,
+            ended: false,
+            stalled: None,
+            opening: Some((OPENING_BYTES, Box::pin(sleep(OPENING_TIMEOUT)))),
+        };
         ready(nodelay.map(|()| (peer, service)))
     }
 }
@@ -55,6 +67,8 @@ pub(super) struct Peer {
     /// Runs out when the peer has done nothing for [`STALLED_AFTER`]; `None` while it takes what
     /// it is sent.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// How many of its first bytes are still to come, and when they must be here.
+    opening: Option<(usize, Pin<Box<Sleep>>)>,
 }
 
 impl Peer {
@@ -95,8 +109,15 @@ impl AsyncRead for Peer {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let outcome = ready_or_pending!(Pin::new(&mut self.stream).poll_read(context, buffer));
+        let Poll::Ready(outcome) = Pin::new(&mut self.stream).poll_read(context, buffer) else {
+            let Some((_, deadline)) = &mut self.opening else { return Poll::Pending };
+            return deadline.as_mut().poll(context).map(|()| Err(ErrorKind::TimedOut.into()));
+        };
         self.stalled = None;
+        if let Some((missing, deadline)) = self.opening.take() {
+            let missing = missing.saturating_sub(buffer.filled().len() - before);
+            self.opening = (missing > 0).then_some((missing, deadline));
+        }
         self.ended |= outcome.is_err() || (buffer.filled().len() == before && buffer.remaining() > 0);
         Poll::Ready(outcome)
     }
@@ -180,6 +201,18 @@ mod tests {
         assert_eq!(&last, b"the last fragment");
         assert!(!matches!(peer.read(&mut last).await, Ok(1..)));
         assert!(peer.write_all(b"one more").await.is_err(), "after the end, writing fails");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_says_nothing_is_let_go() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut silent = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let (mut peer, ()) = Peers.accept(stream, ()).await.unwrap();
+        silent.write_all(b"PRI * HT").unwrap();
+        let mut buffer = [0; 64];
+        peer.read_exact(&mut buffer[..8]).await.unwrap();
+        assert_eq!(peer.read(&mut buffer).await.unwrap_err().kind(), ErrorKind::TimedOut);
     }
 
     #[tokio::test(start_paused = true)]

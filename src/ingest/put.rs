@@ -12,7 +12,8 @@ use futures_util::stream::{FuturesOrdered, Stream, StreamExt};
 use kinora_base::{Clock, WallTime};
 use kinora_store::{Begin, Begun, ConfigurationId, Durable, Finish, StreamWriter};
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::ingest::ack::{Ack, AckedFragment};
 use crate::ingest::connection::{BodyError, Ending, PutSettings};
@@ -20,6 +21,11 @@ use crate::ingest::opening::Opening;
 use crate::ingest::refusal::{self, Refusal};
 use crate::ingest::session::Session;
 use crate::ingest::step::Step;
+
+/// How long an ack may wait for a producer to take it before the producer is taken not to read.
+const ACK_PATIENCE: Duration = Duration::from_millis(250);
+/// The same for the last word of a session.
+const LAST_WORD_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often idleness is looked at.
 const IDLE_CHECK_EVERY: Duration = Duration::from_secs(1);
@@ -32,6 +38,8 @@ pub struct Put {
     clock: Arc<dyn Clock>,
     settings: PutSettings,
     acks: mpsc::Sender<Ack>,
+    /// The producer has taken every ack so far, or took one lately.
+    reads_acks: bool,
     /// The body has ended already.
     ended: bool,
     configuration: Option<ConfigurationId>,
@@ -60,6 +68,7 @@ impl Put {
             settings,
             acks,
             ended,
+            reads_acks: true,
             configuration: None,
             open: None,
             in_flight,
@@ -78,7 +87,7 @@ impl Put {
         if refusal.is_some() {
             self.session.abort(self.clock.wall());
         }
-        let refusal = match self.apply_steps() {
+        let refusal = match self.apply_steps().await {
             Ok(()) => refusal,
             Err(failed) => refusal.or(Some(failed)),
         };
@@ -89,7 +98,10 @@ impl Put {
         let mut refusal = refusal;
         while let Some((fragment, durable)) = in_flight.next().await {
             match durable {
-                Ok(()) => ending.dropped_acks += u64::from(acks.try_send(Ack::Persisted(fragment)).is_err()),
+                Ok(()) => {
+                    let told = timeout(ACK_PATIENCE, acks.send(Ack::Persisted(fragment))).await;
+                    ending.dropped_acks += u64::from(!matches!(told, Ok(Ok(()))));
+                }
                 Err(error) => refusal = refusal.or(Some(error.into())),
             }
         }
@@ -97,7 +109,7 @@ impl Put {
             refusal = Some(refusal::no_media(ending.bytes));
         }
         if let Some(refusal) = &refusal {
-            let _told = acks.try_send(Ack::Error(refusal.clone()));
+            let _told = timeout(LAST_WORD_PATIENCE, acks.send(Ack::Error(refusal.clone()))).await;
         }
         ending.refusal = refusal;
         ending
@@ -108,7 +120,7 @@ impl Put {
         body: &mut (impl Stream<Item = Result<Bytes, BodyError>> + Unpin + Send),
         stop: impl Future<Output = ()> + Send,
     ) -> Result<(), Refusal> {
-        self.apply_steps()?;
+        self.apply_steps().await?;
         if self.ended {
             return Ok(());
         }
@@ -125,7 +137,7 @@ impl Put {
                 biased;
                 Some((fragment, durable)) = self.in_flight.next(), if !self.in_flight.is_empty() => {
                     durable?;
-                    self.tell(Ack::Persisted(fragment));
+                    self.tell(Ack::Persisted(fragment)).await;
                 }
                 () = &mut superseded => return Err(refusal::superseded_by_newer()),
                 () = &mut stop => return Err(refusal::stopping()),
@@ -134,13 +146,13 @@ impl Put {
                         self.ending.bytes += chunk.len() as u64;
                         last_byte = self.clock.monotonic();
                         let handled = self.session.handle(chunk, self.clock.wall());
-                        self.apply_steps()?;
+                        self.apply_steps().await?;
                         handled?;
                     }
                     Some(Err(error)) => return Err(refusal::connection_lost(&error.0, self.ending.bytes)),
                     None => {
                         let finished = self.session.finish(self.clock.wall());
-                        self.apply_steps()?;
+                        self.apply_steps().await?;
                         return finished.map_err(Refusal::from);
                     }
                 },
@@ -153,30 +165,48 @@ impl Put {
                     }
                     if may_read && now.saturating_sub(last_byte) >= self.settings.idle_after {
                         last_byte = now;
-                        self.tell(Ack::Idle);
+                        self.tell(Ack::Idle).await;
                     }
                 }
             }
         }
     }
 
-    fn apply_steps(&mut self) -> Result<(), Refusal> {
+    async fn apply_steps(&mut self) -> Result<(), Refusal> {
         while let Some(step) = self.session.next_step() {
             match step {
-                Step::Configure(bytes) => self.configuration = Some(self.writer.configuration(&bytes)?),
+                Step::Configure(bytes) => {
+                    // A configuration waits for the disk with its first fragment, in limited number.
+                    self.wait_for_disk(0).await?;
+                    self.configuration = Some(self.writer.configuration(&bytes)?);
+                }
                 Step::Begin { timecode, producer_time, server_time, discontinuity } => {
-                    self.begin(timecode, producer_time, server_time, discontinuity)?;
+                    self.begin(timecode, producer_time, server_time, discontinuity).await?;
                 }
                 Step::Part(part) => self.writer.part(part)?,
                 Step::Finish { duration_us, flags, payload } => {
-                    self.finish(Finish { duration_us, flags, payload })?;
+                    // One chunk can hold more fragments than may wait for the disk.
+                    self.wait_for_disk(self.settings.max_in_flight).await?;
+                    self.finish(Finish { duration_us, flags, payload }).await?;
                 }
             }
         }
         Ok(())
     }
 
-    fn begin(
+    /// Waits until at most so many fragments wait for the disk, and not too many bytes.
+    async fn wait_for_disk(&mut self, fragments: usize) -> Result<(), Refusal> {
+        while self.in_flight.len() > fragments
+            || self.writer.uncommitted_bytes() > self.settings.max_in_flight_bytes
+        {
+            let Some((fragment, durable)) = self.in_flight.next().await else { return Ok(()) };
+            durable?;
+            self.tell(Ack::Persisted(fragment)).await;
+        }
+        Ok(())
+    }
+
+    async fn begin(
         &mut self,
         timecode: i64,
         producer_time: WallTime,
@@ -196,13 +226,14 @@ impl Put {
                 server_time,
                 duration_us: None,
                 bytes: None,
-            }));
+            }))
+            .await;
         }
         self.open = Some(timecode);
         Ok(())
     }
 
-    fn finish(&mut self, finish: Finish) -> Result<(), Refusal> {
+    async fn finish(&mut self, finish: Finish) -> Result<(), Refusal> {
         let Some(timecode) = self.open.take() else { return Ok(()) };
         let finished = self.writer.finish(finish)?;
         let fragment = AckedFragment {
@@ -216,13 +247,29 @@ impl Put {
         };
         self.ending.fragments += 1;
         self.ending.repeated += u64::from(finished.repeated);
-        self.tell(Ack::Received(fragment));
+        self.tell(Ack::Received(fragment)).await;
         self.in_flight.push_back(Box::pin(durable(fragment, finished.durable)));
         Ok(())
     }
 
-    fn tell(&mut self, ack: Ack) {
-        self.ending.dropped_acks += u64::from(self.acks.try_send(ack).is_err());
+    /// Gives an ack to the producer. One that reads its acks gets every one of them; for one that
+    /// does not, they are dropped and counted.
+    async fn tell(&mut self, ack: Ack) {
+        let unsent = match self.acks.try_send(ack) {
+            Ok(()) => {
+                self.reads_acks = true;
+                return;
+            }
+            Err(TrySendError::Full(ack)) if self.reads_acks => ack,
+            Err(_) => {
+                self.ending.dropped_acks += 1;
+                return;
+            }
+        };
+        if timeout(ACK_PATIENCE, self.acks.send(unsent)).await.is_err() {
+            self.reads_acks = false;
+            self.ending.dropped_acks += 1;
+        }
     }
 }
 

@@ -118,6 +118,26 @@ async fn acks_that_nobody_reads_are_dropped_and_counted() {
     assert_eq!(bench.stream().summary().fragments, 3);
 }
 
+#[tokio::test]
+async fn one_chunk_of_many_fragments_is_acknowledged_whole_to_whoever_reads() {
+    let bench = Bench::new();
+    let (sender, mut acks) = mpsc::channel(4);
+    let put = bench.put(sender).await;
+    // More fragments than may wait for the disk, more acks than the channel holds.
+    let args = ["-f", "lavfi", "-i", "testsrc2=size=64x64:rate=25", "-t", "12", "-c:v", "libx264", "-g", "1"];
+    let media = std::fs::read(clip("put-key-frames.mkv", &args)).unwrap();
+    let reading = tokio::spawn(async move {
+        let mut persisted = 0;
+        while let Some(ack) = acks.recv().await {
+            persisted += u32::from(matches!(ack, Ack::Persisted(_)));
+        }
+        persisted
+    });
+    let ending = put.run(stream::iter([Ok(media.into())]), never()).await;
+    assert_eq!((ending.refusal, ending.fragments, ending.dropped_acks), (None, 300, 0));
+    assert_eq!(reading.await.unwrap(), 300);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_was_complete_is_stored_when_the_connection_breaks() {
     let bench = Bench::new();

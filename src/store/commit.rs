@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use bytes::Bytes;
-use kinora_base::ErrorKind;
 
+use crate::error::{is_full, is_out_of_files};
 use crate::format::{SegmentHeader, SegmentId};
 use crate::keeper::Job;
 use crate::lane::Lane;
@@ -149,9 +149,9 @@ fn begin_segment(stream: &Stream, volume: &Volume, batch: &Batch) -> Option<Appe
             Some(appender)
         }
         Err(error) => {
-            let full = Error::io("create a segment in", &stream.folder, &error);
-            let reason = if full.kind == ErrorKind::StorageFull {
-                full
+            let passing = Error::io("create a segment in", &stream.folder, &error);
+            let reason = if is_full(&error) || is_out_of_files(&error) {
+                passing
             } else {
                 volume.fail("create a segment in", &stream.folder, &error)
             };

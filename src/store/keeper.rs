@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use kinora_base::ErrorKind;
 
-use crate::error::is_full;
+use crate::error::{is_full, is_out_of_files};
 use crate::index::Watermark;
 use crate::segment::{Sealing, seal};
 use crate::statistics::add;
@@ -116,7 +116,9 @@ impl Keeper {
                 add(&self.volume.counters.written_bytes, sealing.extra_bytes());
                 self.index(stream, sealing);
             }
-            Err(error) if is_full(&error) => self.again.push(Job::Seal(stream, sealing)),
+            Err(error) if is_full(&error) || is_out_of_files(&error) => {
+                self.again.push(Job::Seal(stream, sealing))
+            }
             Err(error) => {
                 self.volume.fail("seal", &sealing.path, &error);
             }

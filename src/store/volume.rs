@@ -92,7 +92,12 @@ impl Volume {
                 path.display()
             ),
         );
-        self.failure.get_or_init(|| failure).clone()
+        self.failure
+            .get_or_init(|| {
+                tracing::error!("{}", failure.message);
+                failure
+            })
+            .clone()
     }
 
     /// The failure, if the volume failed.
