@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use kinora_base::{ErrorKind, StreamName, WallTime};
 use kinora_media::packed::Payload;
 use kinora_media::{Track, TrackKind, configuration};
-use kinora_store::{ConfigurationId, Error, Stream};
+use kinora_store::{ConfigurationId, Error, Flags, Fragment, Stream};
 
 use super::eras::{Continuity, Eras};
 use super::{Presentation, Window, frame_rate};
@@ -19,6 +19,7 @@ pub struct Known {
     pub tracks: Vec<Track>,
     /// What HLS makes of them.
     pub presentation: Presentation,
+    id: ConfigurationId,
     frame_rate: OnceLock<f64>,
 }
 
@@ -50,7 +51,7 @@ impl Catalog {
             Error::new(ErrorKind::Corrupt, message)
         })?;
         let presentation = Presentation::of(&tracks);
-        let known = Arc::new(Known { tracks, presentation, frame_rate: OnceLock::new() });
+        let known = Arc::new(Known { tracks, presentation, id, frame_rate: OnceLock::new() });
         let mut all = self.lock();
         if all.len() >= MAX_KNOWN {
             all.clear();
@@ -91,13 +92,61 @@ impl Catalog {
 }
 
 impl Known {
-    /// Pictures per second of the first video track, measured on the first payload offered.
-    pub fn frame_rate(&self, payload: impl FnOnce() -> Option<Payload>) -> Option<f64> {
+    /// Pictures per second of the first video track: measured once, on the last of `fragments`
+    /// that is whole. May read it: blocks.
+    pub fn frame_rate<'a>(
+        &self,
+        stream: &Stream,
+        fragments: impl DoubleEndedIterator<Item = &'a Fragment>,
+    ) -> Option<f64> {
         if let Some(rate) = self.frame_rate.get() {
             return Some(*rate);
         }
         let track = self.tracks.iter().find(|track| track.kind() == TrackKind::Video)?;
-        let rate = frame_rate(&payload()?, track)?;
+        let measured = measurable(fragments, self.id)?;
+        let payload = Payload::parse(&stream.read(measured.number).ok()?).ok()?;
+        let rate = frame_rate(&payload, track)?;
         Some(*self.frame_rate.get_or_init(|| rate))
+    }
+}
+
+/// The last fragment with this configuration that is whole: the last picture of one that broke
+/// off lasts as long as was guessed, and may be the only one.
+fn measurable<'a>(
+    mut fragments: impl DoubleEndedIterator<Item = &'a Fragment>,
+    id: ConfigurationId,
+) -> Option<&'a Fragment> {
+    fragments.rfind(|fragment| fragment.configuration == id && !fragment.flags.has(Flags::PARTIAL))
+}
+
+#[cfg(test)]
+mod tests {
+    use kinora_base::FragmentNumber;
+    use kinora_store::State;
+
+    use super::*;
+
+    #[test]
+    fn rates_are_measured_on_the_newest_whole_fragment_of_their_configuration() {
+        let fragment = |number, configuration, flags| Fragment {
+            number: FragmentNumber::new(number).unwrap(),
+            ordinal: number - 1,
+            producer_time: WallTime::EARLIEST,
+            server_time: WallTime::EARLIEST,
+            duration_us: 1,
+            bytes: 1,
+            configuration: ConfigurationId(configuration),
+            flags,
+            state: State::Persisted,
+        };
+        let whole = Flags::KEY_FRAME_START;
+        let broken = whole.with(Flags::PARTIAL);
+        let all =
+            [fragment(1, 1, whole), fragment(2, 1, whole), fragment(3, 1, broken), fragment(4, 2, whole)];
+        let measured = |count: usize| {
+            measurable(all.iter().take(count), ConfigurationId(1)).map(|fragment| fragment.number.get())
+        };
+        assert_eq!([measured(4), measured(3), measured(1), measured(0)], [Some(2), Some(2), Some(1), None]);
+        assert!(measurable(all.iter().skip(2), ConfigurationId(1)).is_none());
     }
 }

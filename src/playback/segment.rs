@@ -50,12 +50,16 @@ pub(super) fn run_samples(run: &Run) -> impl Iterator<Item = RunSample> {
     })
 }
 
-/// Pictures per second of a track in a fragment; none if it has fewer than two.
+/// Pictures per second of a track in a fragment; none if it has no pictures, or they take no time.
 #[must_use]
 pub fn frame_rate(payload: &Payload, track: &Track) -> Option<f64> {
     let runs = || payload.runs().iter().filter(|run| run.track == track.number);
     let frames: usize = runs().map(|run| run.entries.len()).sum();
     let ticks: i64 = runs().map(|run| run.end_dts_ticks().saturating_sub(run.base_dts_ticks)).sum();
     let us = MediaTime::new(ticks, track.timescale)?.as_micros();
-    (frames > 1 && us > 0).then(|| frames as f64 * 1e6 / us as f64)
+    (frames > 0 && us > 0).then(|| frames as f64 * 1e6 / us as f64)
 }
+
+#[cfg(test)]
+#[path = "segment_test.rs"]
+mod tests;

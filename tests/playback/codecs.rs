@@ -117,6 +117,19 @@ fn plays(bench: &Bench, stream: &str, file: &Path, codecs: &[&str]) {
     }
 }
 
+#[test]
+fn pictures_that_are_all_key_frames_have_a_rate() {
+    let bench = Bench::new();
+    let file = made(
+        "playback-all-key-frames.mkv",
+        "-f lavfi -i testsrc2=size=192x108:rate=10:duration=1 -c:v libx264 -preset veryfast -g 1 -pix_fmt yuv420p",
+    );
+    bench.push("cam", "", &file);
+    assert_eq!(bench.fragments("cam").len(), 10, "one picture each");
+    assert_eq!(bench.multivariant("cam", "").variants[0].attributes["FRAME-RATE"], "10.000");
+    assert_eq!(bench.json("/v1/streams/cam")["tracks"][0]["frame_rate"], 10.0);
+}
+
 /// BANDWIDTH is no less than the largest sum of the renditions' segments (RFC 8216, section
 /// 4.3.4.2), and not much more.
 fn bandwidth_is_true(bench: &Bench, stream: &str, query: &str) {

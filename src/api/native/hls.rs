@@ -76,9 +76,8 @@ pub async fn multivariant(
         if presentations.iter().all(|presentation| presentation.renditions.is_empty()) {
             return Err(nothing_to_play(&presentations));
         }
-        let newest = window.entries.last().map(|entry| entry.fragment.number);
-        let payload = || Payload::parse(&stream.read(newest?).ok()?).ok();
-        let frame_rate = known.last().and_then(|(_, known)| known.frame_rate(payload));
+        let fragments = window.entries.iter().map(|entry| &entry.fragment);
+        let frame_rate = known.last().and_then(|(_, known)| known.frame_rate(&stream, fragments));
         Ok(multivariant_playlist(&MultivariantInput {
             presentations: &presentations,
             frame_rate,

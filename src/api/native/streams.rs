@@ -6,7 +6,6 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use kinora_base::{FragmentNumber, StreamName, WallTime};
-use kinora_media::packed::Payload;
 use kinora_media::{Shape, Track};
 use kinora_store::{Fragment, Stream};
 use serde::{Deserialize, Serialize};
@@ -207,7 +206,7 @@ fn describe(state: &AppState, stream: &Stream) -> Result<StreamInfo, ApiError> {
         Some(fragment) => Some((fragment, state.catalog.known(stream, fragment.configuration)?)),
         None => None,
     };
-    let tracks = known.map_or_else(Vec::new, |(fragment, known)| tracks(stream, fragment.number, &known));
+    let tracks = known.map_or_else(Vec::new, |(_, known)| tracks(stream, &newest, &known));
     let number = |pick: fn((FragmentNumber, FragmentNumber)) -> FragmentNumber| {
         summary.numbers.map(|numbers| pick(numbers).get())
     };
@@ -259,9 +258,8 @@ fn bitrate_kbps(newest: &[Fragment]) -> Option<f64> {
     (us > 0).then(|| (bits as f64 * 10_000.0 / us as f64).round() / 10.0)
 }
 
-fn tracks(stream: &Stream, newest: FragmentNumber, known: &Known) -> Vec<TrackInfo> {
-    let payload = || Payload::parse(&stream.read(newest).ok()?).ok();
-    let frame_rate = known.frame_rate(payload);
+fn tracks(stream: &Stream, newest: &[Fragment], known: &Known) -> Vec<TrackInfo> {
+    let frame_rate = known.frame_rate(stream, newest.iter());
     let mut is_first_video = true;
     let mut described = Vec::new();
     for track in &known.tracks {
