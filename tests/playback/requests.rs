@@ -47,6 +47,15 @@ fn media_never_changes_and_says_so() {
         assert_eq!(head.header("content-length"), whole.header("content-length"), "{file}");
         etags.push(etag);
     }
+    // Whoever makes up a validator does not learn that something is there which is not.
+    let made_up = |from: &str, to: &str, etag: &str| {
+        let target = format!("/v1/streams/cam/{}", files[1].0.replace(from, to));
+        conditional(&bench, &target, &etag.replace(from, to)).status
+    };
+    assert_eq!(made_up("1.m4s", "999.m4s", &etags[1]), 404);
+    assert_eq!(made_up("video", "video7", &etags[1]), 404);
+    let fragment = "/v1/streams/cam/fragments/999.mkv";
+    assert_eq!(conditional(&bench, fragment, &etags[4].replace("1.mkv", "999.mkv")).status, 404);
     // A stream of the same name that is made anew has other media under the same addresses.
     assert_eq!(request(bench.address(), "DELETE", "/v1/streams/cam", &[], b"").status, 204);
     assert_eq!(bench.get("/v1/streams/cam/hls/video/1.m4s").status, 404);

@@ -176,22 +176,22 @@ pub async fn get(
     };
     let content_type = if format == Some("mp4") { "video/mp4" } else { "video/x-matroska" };
     let cacheable = Cacheable::new(&stream, &fragment);
-    if let Some(not_modified) = cacheable.not_modified(&headers) {
-        return Ok(not_modified);
-    }
-    let pieces = blocking(move || {
+    let disposition = format!("inline; filename=\"{name}-{fragment}\"");
+    blocking(move || {
+        // First, for what has expired is gone for those who know it, too.
         let found = fragment_of(&stream, number)?;
+        if let Some(not_modified) = cacheable.not_modified(&headers) {
+            return Ok(not_modified);
+        }
         let known = state.catalog.known(&stream, found.configuration)?;
         let payload = Payload::parse(&stream.read(number)?)?;
-        Ok::<_, ApiError>(build(&payload, &known.tracks)?)
+        let mut response = cacheable.media(content_type, build(&payload, &known.tracks)?);
+        if let Ok(value) = disposition.parse() {
+            response.headers_mut().insert(axum::http::header::CONTENT_DISPOSITION, value);
+        }
+        Ok::<_, ApiError>(response)
     })
-    .await?;
-    let mut response = cacheable.media(content_type, pieces);
-    let disposition = format!("inline; filename=\"{name}-{fragment}\"");
-    if let Ok(value) = disposition.parse() {
-        response.headers_mut().insert(axum::http::header::CONTENT_DISPOSITION, value);
-    }
-    Ok(response)
+    .await
 }
 
 /// The fragment, or an error with a code of its own.

@@ -10,8 +10,9 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
 use kinora_base::{ErrorKind, FragmentNumber, WallTime};
+use kinora_media::Track;
 use kinora_media::packed::Payload;
-use kinora_store::{ConfigurationId, Stream};
+use kinora_store::{ConfigurationId, Fragment, Stream};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -21,7 +22,7 @@ use crate::api::error::ErrorBody;
 use crate::api::state::blocking;
 use crate::api::{ApiError, AppState};
 use crate::playback::hls::{MultivariantInput, media_playlist, multivariant_playlist};
-use crate::playback::{Pieces, Presentation, Span, Window, init, segment};
+use crate::playback::{MUXER_VERSION, Pieces, Presentation, Span, Window, init, segment};
 
 const PLAYLIST: &str = "application/vnd.apple.mpegurl";
 
@@ -131,12 +132,16 @@ pub async fn file(
         ApiError::new(ErrorKind::NotFound, "no_such_file", message)
     })?;
     let cacheable = Cacheable::new(&stream, &format!("{rendition}-{file}"));
-    if let Some(not_modified) = cacheable.not_modified(&headers) {
-        return Ok(not_modified);
-    }
     let content_type = if rendition.starts_with("audio") { "audio/mp4" } else { "video/mp4" };
-    let pieces = blocking(move || wanted.build(&state, &stream, &rendition)).await?;
-    Ok(cacheable.media(content_type, pieces))
+    blocking(move || {
+        // First, for what has expired is gone for those who know it, too.
+        let found = wanted.find(&state, &stream, &rendition)?;
+        if let Some(not_modified) = cacheable.not_modified(&headers) {
+            return Ok(not_modified);
+        }
+        Ok::<_, ApiError>(cacheable.media(content_type, found.build(&stream)?))
+    })
+    .await
 }
 
 /// What a media file's name asks for.
@@ -155,21 +160,32 @@ impl Wanted {
         Some(Self::Segment(file.strip_suffix(".m4s")?.parse().ok()?))
     }
 
-    fn build(self, state: &AppState, stream: &Arc<Stream>, rendition: &str) -> Result<Pieces, ApiError> {
-        match self {
-            Self::Init(id) => {
-                let known = state.catalog.known(stream, id)?;
-                let found = known.presentation.rendition(rendition).ok_or_else(|| no_rendition(rendition))?;
-                Ok(vec![init(&found.track)?])
-            }
+    fn find(self, state: &AppState, stream: &Stream, rendition: &str) -> Result<Found, ApiError> {
+        let (configuration, fragment) = match self {
+            Self::Init(id) => (id, None),
             Self::Segment(number) => {
                 let fragment = fragment_of(stream, number)?;
-                let known = state.catalog.known(stream, fragment.configuration)?;
-                let found = known.presentation.rendition(rendition).ok_or_else(|| no_rendition(rendition))?;
-                let payload = Payload::parse(&stream.read(number)?)?;
-                Ok(segment(&payload, &found.track, fragment.ordinal)?)
+                (fragment.configuration, Some(fragment))
             }
-        }
+        };
+        let known = state.catalog.known(stream, configuration)?;
+        let found = known.presentation.rendition(rendition).ok_or_else(|| no_rendition(rendition))?;
+        Ok(Found { track: found.track.clone(), fragment })
+    }
+}
+
+/// A media file that can be had: an init segment without a fragment, else a media segment.
+#[derive(Debug)]
+struct Found {
+    track: Track,
+    fragment: Option<Fragment>,
+}
+
+impl Found {
+    fn build(&self, stream: &Stream) -> Result<Pieces, ApiError> {
+        let Some(fragment) = &self.fragment else { return Ok(vec![init(&self.track)?]) };
+        let payload = Payload::parse(&stream.read(fragment.number)?)?;
+        Ok(segment(&payload, &self.track, fragment.ordinal)?)
     }
 }
 
@@ -212,10 +228,10 @@ pub struct Cacheable {
 
 impl Cacheable {
     /// The answer called `part` of a stream. The stream's creation time tells it from one of the
-    /// same name that was deleted.
+    /// same name that was deleted, the muxer's version from what another release made of it.
     #[must_use]
     pub fn new(stream: &Stream, part: &str) -> Self {
-        Self { etag: format!("\"{}-{part}\"", stream.created().as_micros()) }
+        Self { etag: format!("\"{}-{MUXER_VERSION}-{part}\"", stream.created().as_micros()) }
     }
 
     /// `304` if the caller has it already.
