@@ -34,6 +34,8 @@ fn media_never_changes_and_says_so() {
         assert_eq!(whole.header("content-length"), Some(whole.body.len().to_string().as_str()), "{file}");
         let etag = whole.header("etag").unwrap().to_owned();
         assert!(etag.starts_with('"') && etag.ends_with('"'), "{file}: {etag}");
+        let version = kinora::playback::MUXER_VERSION.to_string();
+        assert_eq!(etag.split('-').nth(1), Some(version.as_str()), "{file}: {etag} outlives the muxer");
         for known in [etag.clone(), format!("W/{etag}"), format!("\"other\", {etag}")] {
             let known_already = conditional(&bench, &target, &known);
             assert_eq!((known_already.status, known_already.body.len()), (304, 0), "{file}: {known}");
