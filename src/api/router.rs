@@ -1,12 +1,13 @@
 //! Every route on one page.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request};
-use axum::http::{Method, Uri};
+use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -22,6 +23,20 @@ use crate::api::{ApiError, AppState, auth, description, operations, origin, web}
 
 /// Most bytes of a request body that is not media.
 const MAX_SMALL_BODY_BYTES: usize = 64 * 1024;
+
+/// How long a request that carries no media may take until its answer begins.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+
+/// Ends requests whose small bodies do not come.
+async fn require_haste(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let message = format!("the request took longer than {} seconds", ANSWER_WITHIN.as_secs());
+            ApiError::with_status(StatusCode::REQUEST_TIMEOUT, "request_timeout", message).into_response()
+        }
+    }
+}
 
 #[derive(OpenApi)]
 #[openapi(
@@ -49,7 +64,8 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(operations::healthz))
         .routes(routes!(operations::readyz))
         .routes(routes!(operations::metrics))
-        .layer(DefaultBodyLimit::max(MAX_SMALL_BODY_BYTES));
+        .layer(DefaultBodyLimit::max(MAX_SMALL_BODY_BYTES))
+        .layer(from_fn(require_haste));
     // Media has no size limit; memory is bounded by what a session holds.
     let media = OpenApiRouter::new().routes(routes!(media::post)).layer(DefaultBodyLimit::disable());
     small.merge(media)

@@ -22,6 +22,8 @@ use crate::playback::file;
 
 /// Most fragments in one answer.
 const MAX_LIMIT: usize = 1000;
+/// A page of tagged fragments ends early when so many payload bytes were read for their tags.
+const MAX_BYTES_READ_FOR_TAGS: u64 = 32 << 20;
 
 /// What is known of a fragment.
 #[derive(Debug, Serialize, ToSchema)]
@@ -130,11 +132,21 @@ pub async fn list(
     };
     let list = blocking(move || {
         let mut found = stream.fragments(&query)?;
-        let more = found.len() > limit;
+        let mut more = found.len() > limit;
         found.truncate(limit);
-        let next_token = found.last().filter(|_| more).map(|last| token(last, axis));
-        let fragments =
-            found.iter().map(|f| describe(&state, &stream, f)).collect::<Result<_, ApiError>>()?;
+        let mut fragments = Vec::new();
+        let mut read_bytes = 0;
+        for fragment in &found {
+            // Tags lie in the payload, and a page must not read a whole archive for them.
+            if read_bytes >= MAX_BYTES_READ_FOR_TAGS {
+                more = true;
+                break;
+            }
+            read_bytes += if fragment.flags.has(Flags::TAGS) { u64::from(fragment.bytes) } else { 0 };
+            fragments.push(describe(&state, &stream, fragment)?);
+        }
+        let last = fragments.len().checked_sub(1).and_then(|place| found.get(place));
+        let next_token = last.filter(|_| more).map(|last| token(last, axis));
         Ok::<_, ApiError>(FragmentList { fragments, next_token })
     })
     .await?;
