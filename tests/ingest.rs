@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use kinora_test_support::{Producer, Server, clip, ffprobe, get, request};
+use kinora_test_support::{Producer, Server, camera_clip, clip, ffprobe, get, request};
 use serde_json::Value;
 
 const KINORA: &str = env!("CARGO_BIN_EXE_kinora");
@@ -83,37 +83,8 @@ fn packets(file: &Path) -> Vec<u64> {
     text.lines().filter_map(|line| line.trim_matches(',').parse().ok()).collect()
 }
 
-/// Six seconds of H.264 with B-frames and AAC, a key frame every second.
 fn camera() -> PathBuf {
-    clip(
-        "ingest-camera.mkv",
-        &[
-            "-f",
-            "lavfi",
-            "-i",
-            "testsrc2=size=320x180:rate=25",
-            "-f",
-            "lavfi",
-            "-i",
-            "sine=sample_rate=48000",
-            "-t",
-            "6",
-            "-c:v",
-            "libx264",
-            "-preset",
-            "veryfast",
-            "-bf",
-            "2",
-            "-g",
-            "25",
-            "-keyint_min",
-            "25",
-            "-sc_threshold",
-            "0",
-            "-c:a",
-            "aac",
-        ],
-    )
+    camera_clip(6)
 }
 
 /// The start of each Cluster in a file of ffmpeg's.

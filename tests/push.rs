@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use kinora_test_support::{Server, clip, ffprobe, get};
+use kinora_test_support::{Server, camera_clip, clip, ffprobe, get};
 use serde_json::Value;
 
 const KINORA: &str = env!("CARGO_BIN_EXE_kinora");
@@ -58,35 +58,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, mut limit: usize) {
 }
 
 fn camera() -> PathBuf {
-    clip(
-        "push-camera.mkv",
-        &[
-            "-f",
-            "lavfi",
-            "-i",
-            "testsrc2=size=320x180:rate=25",
-            "-f",
-            "lavfi",
-            "-i",
-            "sine=sample_rate=48000",
-            "-t",
-            "20",
-            "-c:v",
-            "libx264",
-            "-preset",
-            "veryfast",
-            "-bf",
-            "2",
-            "-g",
-            "25",
-            "-keyint_min",
-            "25",
-            "-sc_threshold",
-            "0",
-            "-c:a",
-            "aac",
-        ],
-    )
+    camera_clip(20)
 }
 
 fn push(server: SocketAddr, file: &Path, arguments: &[&str]) -> Command {

@@ -27,6 +27,18 @@ pub fn clip(name: &str, args: &[&str]) -> PathBuf {
     path
 }
 
+/// So many seconds of what a camera sends: H.264 with B-frames and AAC as Matroska, a key frame
+/// each second.
+#[must_use]
+pub fn camera_clip(seconds: u32) -> PathBuf {
+    let picture = ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25"];
+    let sound = ["-f", "lavfi", "-i", "sine=sample_rate=48000"];
+    let length = seconds.to_string();
+    let video = ["-t", &length, "-c:v", "libx264", "-preset", "veryfast", "-bf", "2", "-g", "25"];
+    let cuts = ["-keyint_min", "25", "-sc_threshold", "0", "-c:a", "aac"];
+    clip(&format!("camera-{seconds}s.mkv"), &[&picture[..], &sound, &video, &cuts].concat())
+}
+
 /// Runs `ffmpeg` quietly with `args`; panics with what it printed if it fails.
 pub fn ffmpeg(args: &[&str]) {
     let output = Command::new("ffmpeg")

@@ -5,7 +5,7 @@ mod http;
 mod producer;
 mod server;
 
-pub use clip::{clip, ffmpeg, ffprobe};
+pub use clip::{camera_clip, clip, ffmpeg, ffprobe};
 pub use http::{Answer, get, request};
 pub use producer::Producer;
 pub use server::Server;
