@@ -278,7 +278,13 @@ impl Assembler {
         let producer_time = self.clock.fragment_start(start_us, now, self.last_end, new_header);
         let timecode = self.timecode(queue, first);
         self.broken = false;
-        self.steps.push_back(Step::Begin { timecode, producer_time, server_time: now, discontinuity });
+        self.steps.push_back(Step::Begin {
+            timecode,
+            producer_time,
+            media_us: start_us,
+            server_time: now,
+            discontinuity,
+        });
         self.open = Some(Open {
             producer_time,
             lead: index,
@@ -357,12 +363,12 @@ impl Assembler {
         let flags = flags
             .with_if(Flags::KEY_FRAME_START, open.key_frame_start)
             .with_if(Flags::TAGS, !open.tags.is_empty());
-        let mut payload = vec![packed::head(&open.tags, open.part_heads.iter())];
-        payload.extend(open.data);
+        let head = packed::head(&open.tags, open.part_heads.iter());
         self.steps.push_back(Step::Finish {
             duration_us: u64::try_from(duration_us).unwrap_or(0),
             flags,
-            payload,
+            head,
+            data: open.data,
         });
     }
 

@@ -110,7 +110,7 @@ impl Bench {
                     begun = Some((timecode, producer_time.as_millis(), discontinuity));
                 }
                 Step::Part(part) => parts.push(part),
-                Step::Finish { duration_us, flags, payload } => {
+                Step::Finish { duration_us, flags, head, data } => {
                     let (timecode, producer_ms, discontinuity) = begun.take().unwrap();
                     told.push(Told {
                         timecode,
@@ -119,7 +119,7 @@ impl Bench {
                         parts: std::mem::take(&mut parts),
                         duration_us,
                         flags,
-                        payload: Payload::parse(&payload).unwrap(),
+                        payload: Payload::parse(&[vec![head], data].concat()).unwrap(),
                     });
                 }
             }

@@ -180,14 +180,16 @@ impl Put {
                     self.wait_for_disk(0).await?;
                     self.configuration = Some(self.writer.configuration(&bytes)?);
                 }
-                Step::Begin { timecode, producer_time, server_time, discontinuity } => {
-                    self.begin(timecode, producer_time, server_time, discontinuity).await?;
+                Step::Begin { timecode, producer_time, media_us, server_time, discontinuity } => {
+                    let configuration = self.configuration.ok_or_else(refusal::no_configuration)?;
+                    let begin = Begin { producer_time, server_time, media_us, configuration, discontinuity };
+                    self.begin(timecode, begin).await?;
                 }
                 Step::Part(part) => self.writer.part(part)?,
-                Step::Finish { duration_us, flags, payload } => {
+                Step::Finish { duration_us, flags, head, data } => {
                     // One chunk can hold more fragments than may wait for the disk.
                     self.wait_for_disk(self.settings.max_in_flight).await?;
-                    self.finish(Finish { duration_us, flags, payload }).await?;
+                    self.finish(Finish { duration_us, flags, head, data }).await?;
                 }
             }
         }
@@ -206,18 +208,12 @@ impl Put {
         Ok(())
     }
 
-    async fn begin(
-        &mut self,
-        timecode: i64,
-        producer_time: WallTime,
-        server_time: WallTime,
-        discontinuity: bool,
-    ) -> Result<(), Refusal> {
+    async fn begin(&mut self, timecode: i64, begin: Begin) -> Result<(), Refusal> {
+        let Begin { producer_time, server_time, .. } = begin;
         if producer_time < WallTime::EARLIEST || producer_time > WallTime::LATEST {
             return Err(refusal::impossible_time(timecode, producer_time));
         }
-        let configuration = self.configuration.ok_or_else(refusal::no_configuration)?;
-        let begun = self.writer.begin(Begin { producer_time, server_time, configuration, discontinuity })?;
+        let begun = self.writer.begin(begin)?;
         if let Begun::Live(number) = begun {
             self.tell(Ack::Buffering(AckedFragment {
                 number,

@@ -17,6 +17,8 @@ pub enum Step {
         timecode: i64,
         /// When it was captured, according to the producer.
         producer_time: WallTime,
+        /// See [`kinora_store::Fragment::media_us`].
+        media_us: i64,
         /// When its first sample had arrived.
         server_time: WallTime,
         /// It does not continue the fragment before it.
@@ -30,7 +32,9 @@ pub enum Step {
         duration_us: u64,
         /// What is known of it.
         flags: Flags,
-        /// The packed payload, in pieces.
-        payload: Vec<Bytes>,
+        /// The head of the packed payload.
+        head: Bytes,
+        /// The samples' bytes, in pieces.
+        data: Vec<Bytes>,
     },
 }

@@ -133,10 +133,13 @@ mod tests {
             ordinal: number - 1,
             producer_time: WallTime::EARLIEST,
             server_time: WallTime::EARLIEST,
+            media_us: 0,
             duration_us: 1,
             bytes: 1,
             configuration: ConfigurationId(configuration),
             flags,
+            content_crc: 0,
+            discontinuities: 0,
             state: State::Persisted,
         };
         let whole = Flags::KEY_FRAME_START;

@@ -13,10 +13,13 @@ fn fragment(number: u64, start_s: i64, duration_s: u64) -> Fragment {
         ordinal: number,
         producer_time: T0.offset_micros(start_s * 1_000_000),
         server_time: T0,
+        media_us: 0,
         duration_us: duration_s * 1_000_000,
         bytes: 250_000,
         configuration: ConfigurationId(1),
         flags: Flags::KEY_FRAME_START,
+        content_crc: 0,
+        discontinuities: 0,
         state: State::Persisted,
     }
 }

@@ -198,6 +198,7 @@ fn sync(stream: &Arc<Stream>, volume: &Volume, appended: &Appended, keeper: &Sen
             pending.fragment.state = FragmentState::Persisted;
             state.sums.add(&pending.fragment);
             state.next_ordinal = pending.fragment.ordinal + 1;
+            state.discontinuities = pending.fragment.discontinuities;
             state.ring.push(&pending.fragment, pending.payload);
             waiting.append(&mut pending.waiting);
         }

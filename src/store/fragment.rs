@@ -86,6 +86,8 @@ pub struct Fragment {
     pub producer_time: WallTime,
     /// When its first byte arrived.
     pub server_time: WallTime,
+    /// Presentation time of its first sample on the producer's own timeline, in microseconds.
+    pub media_us: i64,
     /// Media duration in microseconds.
     pub duration_us: u64,
     /// Payload length in bytes.
@@ -94,6 +96,11 @@ pub struct Fragment {
     pub configuration: ConfigurationId,
     /// See [`Flags`].
     pub flags: Flags,
+    /// CRC-32C of the content, see [`crate::Finish::data`].
+    pub content_crc: u32,
+    /// How many fragments ever stored in this stream have [`Flags::DISCONTINUITY`], up to this one
+    /// and with it.
+    pub discontinuities: u32,
     /// See [`State`].
     pub state: State,
 }

@@ -147,6 +147,8 @@ pub(crate) struct State {
     pub(crate) last_received: Option<WallTime>,
     /// Ordinal of the next fragment to become durable.
     pub(crate) next_ordinal: u64,
+    /// [`Fragment::discontinuities`] of the newest durable fragment.
+    pub(crate) discontinuities: u32,
 }
 
 impl State {
@@ -176,6 +178,7 @@ impl State {
             longest_server_us: 0,
             last_received: None,
             next_ordinal: 0,
+            discontinuities: 0,
         }
     }
 
@@ -189,6 +192,11 @@ impl State {
     /// The ordinal of the next fragment to be finished.
     pub(crate) fn coming_ordinal(&self) -> u64 {
         self.next_ordinal + self.pending.len() as u64
+    }
+
+    /// How many fragments with [`crate::Flags::DISCONTINUITY`] have been finished.
+    pub(crate) fn discontinuities(&self) -> u32 {
+        self.pending.back().map_or(self.discontinuities, |pending| pending.fragment.discontinuities)
     }
 
     /// Gives up everything that is not durable; returns who waited for it, and its bytes. Numbers

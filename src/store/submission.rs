@@ -20,6 +20,8 @@ pub struct Begin {
     pub producer_time: WallTime,
     /// See [`Fragment::server_time`].
     pub server_time: WallTime,
+    /// See [`Fragment::media_us`].
+    pub media_us: i64,
     /// See [`Fragment::configuration`].
     pub configuration: ConfigurationId,
     /// Whether media time, tracks or configuration do not continue from the fragment before it.
@@ -43,8 +45,10 @@ pub struct Finish {
     pub duration_us: u64,
     /// See [`Flags`]; the store adds [`Flags::DISCONTINUITY`] itself.
     pub flags: Flags,
-    /// The payload, in pieces that share memory with the parts.
-    pub payload: Vec<Bytes>,
+    /// What the payload begins with. It may differ when the same content is sent again.
+    pub head: Bytes,
+    /// The rest of the payload, in pieces that share memory with the parts: the content.
+    pub data: Vec<Bytes>,
 }
 
 /// A finished fragment and the promise of its durability.

@@ -9,7 +9,7 @@ use kinora_base::{ErrorKind, FragmentNumber, WallTime};
 use tokio::sync::{oneshot, watch};
 
 use crate::State as FragmentState;
-use crate::format::checksum_pieces;
+use crate::format::{checksum_joined, checksum_pieces};
 use crate::state::{NUMBERS_IN_FLIGHT, Pending, State, UnderWay};
 use crate::statistics::add;
 use crate::sync::lock;
@@ -129,12 +129,16 @@ impl StreamWriter {
     pub fn finish(&mut self, finish: Finish) -> Result<Finished, Error> {
         let volume = Arc::clone(&self.stream.volume);
         // Before the lock is taken: this is the only work here that grows with the payload.
-        let payload_crc = checksum_pieces(finish.payload.iter().map(Bytes::as_ref));
-        let length: u64 = finish.payload.iter().map(|piece| piece.len() as u64).sum();
+        let (content_crc, data_length) = checksum_pieces(finish.data.iter().map(Bytes::as_ref));
+        let sums = Checksums {
+            length: (finish.head.len() + data_length) as u64,
+            payload_crc: checksum_joined(&finish.head, (content_crc, data_length)),
+            content_crc,
+        };
         let finished = volume.clock.monotonic();
         let mut state = self.enter()?;
         let under_way = state.under_way.take().ok_or_else(nothing_begun)?;
-        let result = self.queue(&mut state, under_way, &finish, (length, payload_crc), finished);
+        let result = self.queue(&mut state, under_way, finish, &sums, finished);
         drop(state);
         self.stream.changed();
         result
@@ -144,12 +148,13 @@ impl StreamWriter {
         &self,
         state: &mut State,
         under_way: UnderWay,
-        finish: &Finish,
-        (length, payload_crc): (u64, u32),
+        finish: Finish,
+        sums: &Checksums,
         finished: Duration,
     ) -> Result<Finished, Error> {
         let volume = &self.stream.volume;
         let limits = &volume.options;
+        let &Checksums { length, payload_crc, content_crc } = sums;
         let bytes = match u32::try_from(length) {
             Ok(bytes) if bytes <= limits.max_fragment_bytes => bytes,
             _ => return Err(too_large(limits.max_fragment_bytes)),
@@ -200,17 +205,21 @@ impl StreamWriter {
             ordinal: state.coming_ordinal(),
             producer_time: begin.producer_time,
             server_time: begin.server_time,
+            media_us: begin.media_us,
             duration_us: finish.duration_us,
             bytes,
             configuration: begin.configuration,
             flags: finish.flags.with_if(Flags::DISCONTINUITY, begin.discontinuity),
+            content_crc,
+            discontinuities: state.discontinuities().saturating_add(u32::from(begin.discontinuity)),
             state: FragmentState::Buffered,
         };
+        let payload: Vec<_> = std::iter::once(finish.head).chain(finish.data).collect();
         state.newest.push(fragment.clone(), payload_crc);
         state.pending_bytes = waiting;
         state.pending.push_back(Pending {
             fragment: fragment.clone(),
-            payload: finish.payload.clone(),
+            payload,
             payload_crc,
             configuration: under_way.configuration,
             epoch: self.epoch,
@@ -300,6 +309,13 @@ impl Drop for StreamWriter {
             self.stream.changed();
         }
     }
+}
+
+/// What is computed of a payload.
+struct Checksums {
+    length: u64,
+    payload_crc: u32,
+    content_crc: u32,
 }
 
 fn nothing_begun() -> Error {

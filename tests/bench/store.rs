@@ -55,6 +55,7 @@ fn put(writer: &mut StreamWriter, n: u64, payload: &Bytes, clock: &dyn Clock) ->
     let begin = Begin {
         producer_time: now.offset_micros(n as i64),
         server_time: now,
+        media_us: 0,
         configuration,
         discontinuity: false,
     };
@@ -63,7 +64,8 @@ fn put(writer: &mut StreamWriter, n: u64, payload: &Bytes, clock: &dyn Clock) ->
     let finish = Finish {
         duration_us: 1_000_000,
         flags: Flags::KEY_FRAME_START,
-        payload: vec![payload.slice(..half), payload.slice(half..)],
+        head: payload.slice(..half),
+        data: vec![payload.slice(half..)],
     };
     let since = Instant::now();
     (since, writer.finish(finish).unwrap().durable)

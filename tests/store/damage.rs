@@ -246,6 +246,7 @@ fn many_segments(folder: &Path) {
             to.begin(kinora_store::Begin {
                 producer_time: take.producer,
                 server_time: take.server,
+                media_us: 0,
                 configuration: id,
                 discontinuity: n % 8 == 0,
             })

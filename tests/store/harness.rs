@@ -117,6 +117,7 @@ pub(crate) fn begin(writer: &mut StreamWriter, take: &Take) -> Result<Begun, Err
     writer.begin(Begin {
         producer_time: take.producer,
         server_time: take.server,
+        media_us: 0,
         configuration,
         discontinuity: false,
     })
@@ -127,7 +128,8 @@ pub(crate) fn finish(writer: &mut StreamWriter, take: &Take) -> Result<Finished,
     writer.finish(Finish {
         duration_us: take.duration_us,
         flags: Flags::KEY_FRAME_START,
-        payload: vec![take.payload.slice(..middle), take.payload.slice(middle..)],
+        head: take.payload.slice(..middle),
+        data: vec![take.payload.slice(middle..)],
     })
 }
 

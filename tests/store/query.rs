@@ -1,7 +1,8 @@
 //! Listing against a naive model: late data, both orders, all axes, pages, reopening anywhere.
 
+use bytes::Bytes;
 use kinora_base::WallTime;
-use kinora_store::{Axis, Cursor, Fragment, Query, Run, Stream};
+use kinora_store::{Axis, Cursor, Fragment, Query, Run, Store, Stream};
 use proptest::prelude::*;
 
 use super::harness::*;
@@ -154,5 +155,53 @@ proptest! {
             }
         }
         check(&stream, &all, &queries);
+    }
+}
+
+#[test]
+fn a_fragment_keeps_media_time_discontinuities_and_the_checksum_of_its_content() {
+    let folder = memory_folder();
+    let facts = |store: &Store| {
+        let stream = store.stream(&name("cam")).unwrap();
+        let all = stream.tail(100).unwrap().fragments;
+        all.iter().map(|f| (f.media_us, f.discontinuities, f.content_crc)).collect::<Vec<_>>()
+    };
+    let mut expected = Vec::new();
+    for round in 0..3 {
+        let store = open(folder.path());
+        let stream = store.create_stream(&name("cam")).unwrap();
+        let mut to = writer(&stream);
+        for n in 0..4 {
+            let take = Take::at(round * 10_000 + n * 1000, payload(n as u64, 1000));
+            let id = to.configuration(&Bytes::from_static(b"configuration")).unwrap();
+            to.begin(kinora_store::Begin {
+                producer_time: take.producer,
+                server_time: take.server,
+                media_us: n * 1000 - 1,
+                configuration: id,
+                discontinuity: n % 2 == 0,
+            })
+            .unwrap();
+            let finished = to
+                .finish(kinora_store::Finish {
+                    duration_us: take.duration_us,
+                    flags: kinora_store::Flags::default(),
+                    // What differs from round to round is no part of the content.
+                    head: Bytes::from(format!("head {round}")),
+                    data: vec![take.payload.slice(..7), take.payload.slice(7..)],
+                })
+                .unwrap();
+            wait(finished.durable).unwrap();
+            let crc = crc32c::crc32c(&take.payload);
+            expected.push((n * 1000 - 1, (round * 2 + n / 2 + 1) as u32, crc));
+        }
+        assert_eq!(facts(&store), expected);
+        drop(to);
+        if round % 2 == 0 {
+            store.close();
+        } else {
+            drop(store);
+        }
+        assert_eq!(facts(&open(folder.path())), expected, "after a restart");
     }
 }

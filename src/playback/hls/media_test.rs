@@ -18,10 +18,13 @@ fn entry(number: u64, duration_us: u64, configuration: u32, discontinuity: bool)
         ordinal: number - 1,
         producer_time: START.offset_micros(number as i64 * 2_000_000),
         server_time: START,
+        media_us: 0,
         duration_us,
         bytes: 1000,
         configuration: ConfigurationId(configuration),
         flags: Flags::KEY_FRAME_START,
+        content_crc: 0,
+        discontinuities: 0,
         state: State::Persisted,
     };
     Entry { fragment, discontinuity }

@@ -1,4 +1,4 @@
-//! The footer of a sealed segment: 40 bytes per fragment, 8 per codec configuration.
+//! The footer of a sealed segment: 56 bytes per fragment, 8 per codec configuration.
 //!
 //! The index of an open segment consists of the same entries in memory.
 
@@ -23,11 +23,14 @@ pub(crate) struct Entry {
     pub(crate) configuration: u16,
     pub(crate) flags: u16,
     pub(crate) payload_crc: u32,
+    pub(crate) content_crc: u32,
+    pub(crate) discontinuities: u32,
+    pub(crate) media_us: i64,
 }
 
 impl Entry {
     /// Length in bytes.
-    pub(crate) const BYTES: usize = 40;
+    pub(crate) const BYTES: usize = 56;
 
     /// The entry of a fragment's `record` in a segment that begins at number `first`.
     pub(crate) fn new(record: &Record, first: u64) -> Self {
@@ -41,6 +44,9 @@ impl Entry {
             configuration: record.configuration as u16,
             flags: record.flags,
             payload_crc: record.payload_crc,
+            content_crc: record.content_crc,
+            discontinuities: record.discontinuities,
+            media_us: record.media_us,
         }
     }
 
@@ -54,6 +60,9 @@ impl Entry {
         to.put_u16_le(self.configuration);
         to.put_u16_le(self.flags);
         to.put_u32_le(self.payload_crc);
+        to.put_u32_le(self.content_crc);
+        to.put_u32_le(self.discontinuities);
+        to.put_i64_le(self.media_us);
     }
 
     fn decode(mut from: &[u8]) -> Self {
@@ -67,6 +76,9 @@ impl Entry {
             configuration: from.get_u16_le(),
             flags: from.get_u16_le(),
             payload_crc: from.get_u32_le(),
+            content_crc: from.get_u32_le(),
+            discontinuities: from.get_u32_le(),
+            media_us: from.get_i64_le(),
         }
     }
 
@@ -79,10 +91,13 @@ impl Entry {
             ordinal,
             producer_time: self.producer_time,
             server_time: self.server_time,
+            media_us: self.media_us,
             duration_us: u64::from(self.duration_us),
             bytes: self.length,
             configuration: ConfigurationId(u32::from(self.configuration)),
             flags: Flags::from_bits(self.flags),
+            content_crc: self.content_crc,
+            discontinuities: self.discontinuities,
             state: State::Persisted,
         }
     }

@@ -36,6 +36,9 @@ fn record() -> Record {
         payload_crc: 0xb1b2_b3b4,
         previous_crc: 0xc1c2_c3c4,
         durable_to: 0xd1d2_d3d4_d5d6_d7d8,
+        content_crc: 0xe1e2_e3e4,
+        discontinuities: 0xf1f2_f3f4,
+        media_us: 0x0102_0304_0506_0708,
     }
 }
 
@@ -75,6 +78,9 @@ fn footer() -> Footer {
         configuration: 0x6162,
         flags: 0x7172,
         payload_crc: 0x8182_8384,
+        content_crc: 0xb1b2_b3b4,
+        discontinuities: 0xc1c2_c3c4,
+        media_us: 0x0102_0304_0506_0708,
     };
     Footer {
         entries: vec![entry],
@@ -99,7 +105,7 @@ fn clean() -> Clean {
 fn every_byte_on_disk_is_as_it_always_was() {
     assert_eq!(
         hex(&record().encode().0),
-        "4b4e5272010102013031323334353637383961626364656618171615141312112827262524232221383736353433323148474645444342415857565554535251686766656463626178777675747372718483828194939291a4a3a2a1b4b3b2b1c4c3c2c1d8d7d6d5d4d3d2d1 +16 71318fbb"
+        "4b4e5272010102013031323334353637383961626364656618171615141312112827262524232221383736353433323148474645444342415857565554535251686766656463626178777675747372718483828194939291a4a3a2a1b4b3b2b1c4c3c2c1d8d7d6d5d4d3d2d1e4e3e2e1f4f3f2f10807060504030201 +0 eddcc0e1"
     );
     assert_eq!(
         hex(&header().encode().0),
@@ -112,7 +118,7 @@ fn every_byte_on_disk_is_as_it_always_was() {
     let (bytes, crc) = footer().encode();
     assert_eq!(
         format!("{} {crc:08x}", hex(&bytes)),
-        "040302011413121128272625242322213837363534333231444342415453525162617271848382819291 +2 a4a3a2a1 418cd1ba"
+        "04030201141312112827262524232221383736353433323144434241545352516261727184838281b4b3b2b1c4c3c2c108070605040302019291 +2 a4a3a2a1 f685b8cf"
     );
     assert_eq!(
         hex(&StreamFile { name: cam(), created: WallTime::from_micros(0x0102_0304) }.encode()),

@@ -47,9 +47,15 @@ pub(crate) fn checksum(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes)
 }
 
-/// CRC-32C of `pieces` as if they were one.
-pub(crate) fn checksum_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> u32 {
-    pieces.into_iter().fold(0, crc32c::crc32c_append)
+/// CRC-32C of `pieces` as if they were one, and their length.
+pub(crate) fn checksum_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (u32, usize) {
+    let add = |(crc, length), piece: &[u8]| (crc32c::crc32c_append(crc, piece), length + piece.len());
+    pieces.into_iter().fold((0, 0), add)
+}
+
+/// CRC-32C of `head` and what follows it, of which checksum and length are known.
+pub(crate) fn checksum_joined(head: &[u8], (crc, length): (u32, usize)) -> u32 {
+    crc32c::crc32c_combine(checksum(head), crc, length)
 }
 
 /// Splits a block into its body and the checksum in its last four bytes, and compares them.

@@ -47,6 +47,12 @@ pub(crate) struct Record {
     pub(crate) previous_crc: u32,
     /// Everything before this offset was durable when the record was written.
     pub(crate) durable_to: u64,
+    /// Fragment: see [`crate::Fragment::content_crc`].
+    pub(crate) content_crc: u32,
+    /// Fragment: see [`crate::Fragment::discontinuities`].
+    pub(crate) discontinuities: u32,
+    /// Fragment: see [`crate::Fragment::media_us`].
+    pub(crate) media_us: i64,
 }
 
 impl Record {
@@ -78,6 +84,9 @@ impl Record {
         body.put_u32_le(self.payload_crc);
         body.put_u32_le(self.previous_crc);
         body.put_u64_le(self.durable_to);
+        body.put_u32_le(self.content_crc);
+        body.put_u32_le(self.discontinuities);
+        body.put_i64_le(self.media_us);
         let block = sealed_block::<{ Self::BYTES }>(&body);
         let crc = block.last_chunk::<4>().map_or(0, |tail| u32::from_le_bytes(*tail));
         (block, crc)
@@ -120,6 +129,9 @@ impl Record {
             payload_crc: body.get_u32_le(),
             previous_crc: body.get_u32_le(),
             durable_to: body.get_u64_le(),
+            content_crc: body.get_u32_le(),
+            discontinuities: body.get_u32_le(),
+            media_us: body.get_i64_le(),
         };
         Ok((record, crc))
     }

@@ -129,6 +129,7 @@ impl Opening<'_> {
             let open = Open::new(&recovered.appender, recovered.entries);
             for (fragment, entry) in open.fragments().zip(&open.entries) {
                 state.sums.add(&fragment);
+                state.discontinuities = state.discontinuities.max(fragment.discontinuities);
                 state.newest.push(fragment, entry.payload_crc);
             }
             state.segments.open = Some(open);
@@ -153,6 +154,8 @@ impl Opening<'_> {
         let path = self.folder.join(row.file_name());
         match Sealed::load(self.volume.disk.as_ref(), &path) {
             Ok(sealed) => {
+                let newest = sealed.footer.entries.last();
+                state.discontinuities = newest.map_or(0, |entry| entry.discontinuities);
                 let skip = sealed.footer.entries.len().saturating_sub(Newest::COUNT);
                 for (fragment, entry) in sealed.fragments().zip(&sealed.footer.entries).skip(skip) {
                     state.newest.push(fragment, entry.payload_crc);

@@ -335,6 +335,9 @@ impl<'a> Batch<'a> {
             payload_crc: 0,
             previous_crc: self.last_crc,
             durable_to: self.appender.end,
+            content_crc: 0,
+            discontinuities: 0,
+            media_us: 0,
         }
     }
 
@@ -360,6 +363,9 @@ impl<'a> Batch<'a> {
             length: fragment.bytes,
             configuration: fragment.configuration.0,
             payload_crc: append.payload_crc,
+            content_crc: fragment.content_crc,
+            discontinuities: fragment.discontinuities,
+            media_us: fragment.media_us,
             ..self.record(Kind::Fragment)
         };
         self.entries.push(Entry::new(&record, self.appender.header.first));
