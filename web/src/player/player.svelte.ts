@@ -14,6 +14,8 @@ import { afterEnd, chooseSource, type Recording, type Source, type Wish } from "
 const RETRY_MS = 2_000;
 /** One step of the frame buttons where the frame rate is unknown. */
 const DEFAULT_FRAME_S = 1 / 25;
+/** A seek arrives a rounding error beside where it was sent. */
+const SEEK_TOLERANCE_S = 0.01;
 
 export class Player {
   /** The moment of the picture on screen, in producer time. */
@@ -28,7 +30,7 @@ export class Player {
   muted = $state(true);
   /** The recording's end was reached. */
   ended = $state(false);
-  /** A picture of this playlist has been shown. */
+  /** A picture of this playlist has been shown, at the wished moment or after it. */
   shown = $state(false);
 
   readonly stream: string;
@@ -248,10 +250,21 @@ export class Player {
     this.#frameTimer = video.requestVideoFrameCallback(onFrame);
   }
 
+  /**
+   * Decoding begins with the key frame before the moment, and its picture can be there before the
+   * element has been told to seek.
+   */
+  #isEarly(): boolean {
+    const wishedMs = this.source?.startMs ?? null;
+    const position = wishedMs === null ? null : (this.#engine?.mediaTimeAt(wishedMs) ?? null);
+    if (this.shown || position === null || !this.#video) return false;
+    return this.#video.currentTime < position - SEEK_TOLERANCE_S;
+  }
+
   #onPicture(mediaTimeS: number): void {
     this.#lastMediaTimeS = mediaTimeS;
     const moment = this.#engine?.wallClockAt(mediaTimeS) ?? null;
-    if (moment === null) return;
+    if (moment === null || this.#isEarly()) return;
     this.pictureMs = moment;
     this.shown = true;
   }

@@ -198,6 +198,19 @@ describe("the picture", () => {
     expect(player.pictureMs).toBe(ZERO_MS + 12_345);
   });
 
+  it("of the key frame before the wished moment is not shown", async () => {
+    player.wish = { kind: "at", ms: ZERO_MS + 7_000 };
+    player.know(live);
+    await settle();
+    video.showFrame(6);
+    expect([player.shown, player.pictureMs]).toEqual([false, null]);
+    video.showFrame(7);
+    expect([player.shown, player.pictureMs]).toEqual([true, ZERO_MS + 7_000]);
+    // What is sought from then on may lie before it.
+    video.showFrame(5);
+    expect(player.pictureMs).toBe(ZERO_MS + 5_000);
+  });
+
   it("of sound alone has the time of the element", async () => {
     player.know(live);
     await settle();
