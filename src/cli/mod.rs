@@ -1,6 +1,7 @@
 //! The command line: configuration, wiring, and the only place that reads the environment, the
 //! clock and chance.
 
+mod arrivals;
 mod clock;
 mod health;
 mod offline;

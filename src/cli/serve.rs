@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum_server::Handle;
 use clap::Args;
 use kinora_base::Clock;
@@ -19,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use super::Failure;
+use super::arrivals::Arrivals;
 use super::clock::SystemClock;
 use super::peer::Peers;
 use super::tls::Tls;
@@ -103,7 +103,8 @@ impl Serve {
             stopping: CancellationToken::new(),
         };
         let stopping = state.stopping.clone();
-        let served = runtime.block_on(serve(listener, router(state), tls, stopping));
+        let arrivals = Arrivals::new(store.clone(), Arc::clone(&state.clock), router(state));
+        let served = runtime.block_on(serve(listener, arrivals, tls, stopping));
         // Sessions have ended or been given their time; whatever still runs ends with the store.
         runtime.shutdown_timeout(Duration::from_secs(1));
         store.close();
@@ -174,7 +175,7 @@ fn cannot_listen(listen: &str, error: &std::io::Error) -> Failure {
 
 async fn serve(
     listener: TcpListener,
-    app: Router,
+    arrivals: Arrivals,
     tls: Option<Tls>,
     stopping: CancellationToken,
 ) -> Result<(), Failure> {
@@ -185,19 +186,18 @@ async fn serve(
     println!("listening on {scheme}://{}", reachable(address));
     let handle = Handle::new();
     tokio::spawn(stop_on_signal(handle.clone(), stopping));
-    let service = app.into_make_service();
     match tls {
         None => {
             let mut server = axum_server::from_tcp(listener).map_err(failed)?.acceptor(Peers).handle(handle);
             limit_reading(server.http_builder());
-            server.serve(service).await.map_err(failed)
+            server.serve(arrivals).await.map_err(failed)
         }
         Some(tls) => {
             let server = axum_server::from_tcp_rustls(listener, tls.config()).map_err(failed)?;
             let mut server = server.map(|acceptor| acceptor.acceptor(Peers)).handle(handle);
             limit_reading(server.http_builder());
             tokio::spawn(tls.reload_when_changed());
-            server.serve(service).await.map_err(failed)
+            server.serve(arrivals).await.map_err(failed)
         }
     }
 }

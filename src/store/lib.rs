@@ -3,6 +3,7 @@
 //! Payloads and codec configurations are opaque bytes here: the store never parses media. It is
 //! the only room that opens data files. `FORMAT.md` describes those files byte by byte.
 
+mod arrival;
 mod cache;
 mod commit;
 mod configurations;
@@ -35,6 +36,7 @@ mod verify;
 mod volume;
 mod writer;
 
+pub use arrival::Arrival;
 pub use disk::{Disk, DiskFile, LocalDisk};
 pub use error::Error;
 pub use fragment::{Axis, ConfigurationId, Cursor, Flags, Fragment, Query, Run, State};

@@ -16,7 +16,7 @@ use crate::duplicates::Newest;
 use crate::index::Totals;
 use crate::segment::Append;
 use crate::segments::Segments;
-use crate::{Begin, Error, Fragment, Part};
+use crate::{Arrival, Begin, Error, Fragment, Part};
 
 /// Most numbers that may be begun and not yet recorded on disk. After an unclean stop a stream
 /// continues this many numbers further on, so that no number is given twice, not even one that
@@ -27,6 +27,7 @@ pub(crate) const NUMBERS_IN_FLIGHT: u64 = 256;
 #[derive(Debug)]
 pub(crate) struct Holder {
     pub(crate) epoch: u64,
+    pub(crate) arrival: Arrival,
     pub(crate) superseded: watch::Sender<bool>,
 }
 
@@ -115,8 +116,8 @@ pub(crate) struct State {
     pub(crate) deleted: bool,
     pub(crate) writer: Option<Holder>,
     pub(crate) epoch: u64,
-    /// How many have asked to be the writer.
-    pub(crate) takers: u64,
+    /// The one that waits to be the writer: of several, who arrived last.
+    pub(crate) taker: Option<Arrival>,
     pub(crate) next_number: u64,
     /// This number and all below are recorded on disk as spent.
     pub(crate) recorded: u64,
@@ -159,7 +160,7 @@ impl State {
             deleted: false,
             writer: None,
             epoch: 0,
-            takers: 0,
+            taker: None,
             next_number: 1,
             recorded: 0,
             grounded: false,

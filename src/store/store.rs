@@ -20,7 +20,7 @@ use crate::state::State;
 use crate::stream::{Lanes, Streams};
 use crate::sync::lock;
 use crate::volume::{Health, Volume};
-use crate::{Disk, Error, LocalDisk, Options, Recovery, Statistics, Stream};
+use crate::{Arrival, Disk, Error, LocalDisk, Options, Recovery, Statistics, Stream};
 
 /// All streams under one data directory. Cheap to clone; the last clone to go does not close it:
 /// it stops as in a crash, and the next opening recovers.
@@ -104,6 +104,13 @@ impl Store {
     #[must_use]
     pub fn health(&self) -> Health {
         self.0.volume.health()
+    }
+
+    /// The place of a producer that arrives now among all that did. To be drawn where arrivals
+    /// are seen in their order: under load requests may be read in any.
+    #[must_use]
+    pub fn arrival(&self) -> Arrival {
+        self.0.volume.arrivals.next()
     }
 
     /// What the store has counted since it was opened.

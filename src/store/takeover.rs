@@ -1,6 +1,6 @@
-//! How a stream gets its writer: the newer wins, after the older was told.
+//! How a stream gets its writer: who arrived later wins, after the earlier was told.
 //!
-//! What writers do with the stream is unknown here.
+//! What writers do with the stream is unknown here, and so is what makes one arrive.
 
 use std::sync::Arc;
 
@@ -9,35 +9,64 @@ use tokio::sync::watch;
 
 use crate::state::{Holder, State};
 use crate::sync::lock;
-use crate::{Error, Stream, StreamWriter};
+use crate::{Arrival, Error, Stream, StreamWriter};
+
+/// One that waits to become the writer; forgotten when it stops waiting.
+struct Taker<'a> {
+    stream: &'a Stream,
+    arrival: Arrival,
+}
+
+impl Drop for Taker<'_> {
+    fn drop(&mut self) {
+        let mut state = lock(&self.stream.state);
+        if state.taker == Some(self.arrival) {
+            state.taker = None;
+        }
+    }
+}
 
 impl Stream {
+    /// Takes the stream over for one that arrives now: see [`Self::writer_for`].
+    ///
+    /// # Errors
+    /// As [`Self::writer_for`].
+    pub async fn writer(self: &Arc<Self>) -> Result<StreamWriter, Error> {
+        self.writer_for(self.volume.arrivals.next()).await
+    }
+
     /// Takes the stream over: tells the present writer, waits until it lets go or its grace is
     /// over, then fences it off: its calls fail from then on, what it had begun is abandoned.
-    /// Of several that want the stream at once, the last one gets it.
+    /// Of several that want the stream the one that arrived last gets it, whoever asks first: a
+    /// connection that died is heard of late, and must not displace its successor.
     ///
     /// # Errors
     /// `Unavailable` if the volume failed or the store is closing; `StorageFull` if the stream is
-    /// new or its server crashed, and there is no room to record that; `Conflict` if a newer taker
-    /// came while this one waited; `NotFound` if the stream was deleted.
-    pub async fn writer(self: &Arc<Self>) -> Result<StreamWriter, Error> {
+    /// new or its server crashed, and there is no room to record that; `Conflict` if one that
+    /// arrived later has the stream, or comes while this one waits; `NotFound` if the stream was
+    /// deleted.
+    pub async fn writer_for(self: &Arc<Self>, arrival: Arrival) -> Result<StreamWriter, Error> {
         let mut changes = self.changes.subscribe();
-        let ticket = {
+        let taker = Taker { stream: self, arrival };
+        {
             let mut state = lock(&self.state);
-            state.takers += 1;
+            let newest = state.writer.as_ref().map(|writer| writer.arrival).max(state.taker);
+            if newest.is_some_and(|newest| newest > arrival) {
+                return Err(self.displaced());
+            }
+            state.taker = Some(arrival);
+            state.mark_failed = None;
             if let Some(writer) = &state.writer {
                 writer.superseded.send_replace(true);
             }
-            state.takers
-        };
+        }
         // An earlier taker that is still waiting must learn that it is too late.
         self.changed();
         let mut grace = std::pin::pin!(tokio::time::sleep(self.volume.options.takeover_grace));
         let mut over = false;
-        lock(&self.state).mark_failed = None;
         loop {
             changes.borrow_and_update();
-            let taken = self.try_take(&mut lock(&self.state), ticket, over)?;
+            let taken = self.try_take(&mut lock(&self.state), taker.arrival, over)?;
             if let Some(writer) = taken {
                 self.changed();
                 return Ok(writer);
@@ -50,11 +79,15 @@ impl Stream {
         }
     }
 
-    /// Makes the taker with `ticket` the writer, if nobody holds the stream or `fence` is set.
+    fn displaced(&self) -> Error {
+        Error::new(ErrorKind::Conflict, format!("a newer connection has or wants the stream '{}'", self.name))
+    }
+
+    /// Makes this taker the writer, if nobody holds the stream or `fence` is set.
     fn try_take(
         self: &Arc<Self>,
         state: &mut State,
-        ticket: u64,
+        arrival: Arrival,
         fence: bool,
     ) -> Result<Option<StreamWriter>, Error> {
         if let Some(ended) = &state.ended {
@@ -63,11 +96,8 @@ impl Stream {
         if let Some(failure) = self.volume.failure() {
             return Err(failure.clone());
         }
-        if state.takers != ticket {
-            return Err(Error::new(
-                ErrorKind::Conflict,
-                format!("a newer writer wants the stream '{}'", self.name),
-            ));
+        if state.taker != Some(arrival) {
+            return Err(self.displaced());
         }
         if state.writer.is_some() && !fence {
             return Ok(None);
@@ -85,7 +115,7 @@ impl Stream {
         let (superseded, told) = watch::channel(false);
         state.epoch += 1;
         state.under_way = None;
-        state.writer = Some(Holder { epoch: state.epoch, superseded });
+        state.writer = Some(Holder { epoch: state.epoch, arrival, superseded });
         Ok(Some(StreamWriter::new(Arc::clone(self), state.epoch, told)))
     }
 }

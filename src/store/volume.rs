@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use kinora_base::{Clock, ErrorKind, StreamName};
 
+use crate::arrival::Arrivals;
 use crate::cache::Cache;
 use crate::format::folder_name;
 use crate::index::Database;
@@ -35,6 +36,7 @@ pub(crate) struct Volume {
     pub(crate) database: Database,
     pub(crate) cache: Cache,
     pub(crate) counters: Counters,
+    pub(crate) arrivals: Arrivals,
     failure: OnceLock<Error>,
 }
 
@@ -54,6 +56,7 @@ impl Volume {
             database,
             cache: Cache::default(),
             counters: Counters::default(),
+            arrivals: Arrivals::default(),
             failure: OnceLock::new(),
         }
     }

@@ -90,6 +90,37 @@ fn of_several_takers_the_last_one_wins() {
 }
 
 #[test]
+fn one_that_arrived_earlier_never_displaces_one_that_arrived_later() {
+    let folder = memory_folder();
+    let store = open(folder.path());
+    let stream = store.create_stream(&name("cam")).unwrap();
+    let [dead, waiting, successor, last] = std::array::from_fn(|_| store.arrival());
+    in_virtual_time(async {
+        let mut to = stream.writer_for(successor).await.unwrap();
+        let refused = stream.writer_for(dead).await.unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::Conflict);
+        put(&mut to, &take(1)).unwrap();
+        // The same while the later one still waits for the stream.
+        let taker = tokio::spawn({
+            let stream = Arc::clone(&stream);
+            async move { stream.writer_for(last).await }
+        });
+        to.superseded().await;
+        assert_eq!(stream.writer_for(waiting).await.unwrap_err().kind, ErrorKind::Conflict);
+        drop(to);
+        drop(taker.await.unwrap().unwrap());
+        // Nobody has or wants it any more.
+        let mut to = stream.writer_for(dead).await.unwrap();
+        put(&mut to, &take(2)).unwrap();
+        // One that stops waiting leaves nothing behind.
+        let gone = tokio::time::timeout(Duration::ZERO, stream.writer_for(last)).await;
+        assert!(gone.is_err());
+        drop(to);
+        drop(stream.writer_for(dead).await.unwrap());
+    });
+}
+
+#[test]
 fn what_a_producer_sends_again_is_stored_once() {
     let folder = memory_folder();
     let mut first_numbers = Vec::new();

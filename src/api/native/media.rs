@@ -1,13 +1,14 @@
 //! Ingest: a body of media in, a line of JSON per ack out, both at once.
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use kinora_base::StreamName;
 use kinora_media::demux::Container;
+use kinora_store::Arrival;
 use metrics::counter;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -96,6 +97,7 @@ pub async fn post(
     State(state): State<AppState>,
     Path(name): Path<String>,
     Query(params): Query<PutParams>,
+    Extension(arrival): Extension<Arrival>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
@@ -119,7 +121,7 @@ pub async fn post(
             blocking(move || store.create_stream(&name)).await?
         }
     };
-    let writer = stream.writer().await?;
+    let writer = stream.writer_for(arrival).await?;
     let (sender, mut acks) = mpsc::channel(MAX_WAITING_ACKS);
     let put = Put::new(opening, writer, sender);
     tokio::spawn(async move {
