@@ -23,17 +23,22 @@ use crate::{Error, State as FragmentState, Stream};
 /// The committer's thread.
 pub(crate) fn run(volume: &Volume, lane: &Lane<Arc<Stream>>, keeper: &Sender<Job>) {
     while let Some(streams) = lane.next() {
-        // A new segment costs two more syncs: those who do not need one shall not wait for it.
-        let (going_on, beginning): (Vec<_>, Vec<_>) =
-            streams.into_iter().partition(|stream| !needs_segment(stream, volume));
-        for group in [going_on, beginning] {
-            let written: Vec<_> = group
-                .iter()
-                .filter_map(|stream| write(stream, volume, keeper).map(|done| (stream, done)))
-                .collect();
-            for (stream, appended) in written {
-                sync(stream, volume, &appended, keeper);
-            }
+        turn(volume, streams, keeper);
+    }
+}
+
+/// Writes what is queued of `streams`, syncs it and tells those who wait.
+pub(crate) fn turn(volume: &Volume, streams: Vec<Arc<Stream>>, keeper: &Sender<Job>) {
+    // A new segment costs two more syncs: those who do not need one shall not wait for it.
+    let (going_on, beginning): (Vec<_>, Vec<_>) =
+        streams.into_iter().partition(|stream| !needs_segment(stream, volume));
+    for group in [going_on, beginning] {
+        let written: Vec<_> = group
+            .iter()
+            .filter_map(|stream| write(stream, volume, keeper).map(|done| (stream, done)))
+            .collect();
+        for (stream, appended) in written {
+            sync(stream, volume, &appended, keeper);
         }
     }
 }

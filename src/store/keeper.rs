@@ -59,28 +59,31 @@ impl Keeper {
 
     /// The keeper's thread.
     pub(crate) fn run(mut self, jobs: &Receiver<Job>) {
-        loop {
-            let job = jobs.recv_timeout(INTERVAL);
-            if self.abrupt.load(Ordering::Acquire) {
-                return;
-            }
-            let now = self.volume.clock.monotonic();
-            let due = match job {
-                Err(RecvTimeoutError::Disconnected) | Ok(Job::Stop) => {
-                    self.routine();
-                    return;
-                }
-                Err(RecvTimeoutError::Timeout) => true,
-                Ok(job) => {
-                    self.work(job);
-                    now.saturating_sub(self.last) >= INTERVAL
-                }
-            };
-            if due {
-                self.last = now;
-                self.routine();
-            }
+        while self.turn(jobs.recv_timeout(INTERVAL)) {}
+    }
+
+    /// Does the job that came, if one did, and the routine when it is due; false at the end.
+    pub(crate) fn turn(&mut self, job: Result<Job, RecvTimeoutError>) -> bool {
+        if self.abrupt.load(Ordering::Acquire) {
+            return false;
         }
+        let now = self.volume.clock.monotonic();
+        let due = match job {
+            Err(RecvTimeoutError::Disconnected) | Ok(Job::Stop) => {
+                self.routine();
+                return false;
+            }
+            Err(RecvTimeoutError::Timeout) => true,
+            Ok(job) => {
+                self.work(job);
+                now.saturating_sub(self.last) >= INTERVAL
+            }
+        };
+        if due {
+            self.last = now;
+            self.routine();
+        }
+        true
     }
 
     fn work(&mut self, job: Job) {

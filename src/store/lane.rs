@@ -47,6 +47,11 @@ impl<T> Lane<T> {
         self.wake.notify_one();
     }
 
+    /// What waits now.
+    pub(crate) fn waiting(&self) -> Vec<T> {
+        std::mem::take(&mut lock(&self.queue).waiting)
+    }
+
     /// Waits until something waits; none when it is time to end.
     pub(crate) fn next(&self) -> Option<Vec<T>> {
         let mut queue = lock(&self.queue);

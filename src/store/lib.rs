@@ -34,6 +34,7 @@ mod tail;
 mod takeover;
 mod verify;
 mod volume;
+mod workers;
 mod writer;
 
 pub use arrival::Arrival;

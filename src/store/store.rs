@@ -1,25 +1,22 @@
 //! The store as a whole: opening, streams, closing.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex};
 
 use kinora_base::{Clock, ErrorKind, StreamName};
 
-use crate::commit;
 use crate::configurations::Configurations;
 use crate::disk::{replace_small, sync_failed};
 use crate::folder::{FolderLock, put_clean};
 use crate::format::{Clean, CleanStream, StreamFile, checksum};
 use crate::index::Database;
-use crate::keeper::{Job, Keeper};
 use crate::lane::{Lane, Stop};
 use crate::open::open_streams;
 use crate::state::State;
 use crate::stream::{Lanes, Streams};
 use crate::sync::lock;
 use crate::volume::{Health, Volume};
+use crate::workers::{ByHand, Workers};
 use crate::{Arrival, Disk, Error, LocalDisk, Options, Recovery, Statistics, Stream};
 
 /// All streams under one data directory. Cheap to clone; the last clone to go does not close it:
@@ -36,14 +33,13 @@ struct Inner {
     /// Held while streams are created and deleted; tells whether the store is closing.
     changing: Mutex<bool>,
     running: Mutex<Option<Running>>,
+    by_hand: Option<Arc<ByHand>>,
 }
 
 /// What ends with the store.
 #[derive(Debug)]
 struct Running {
-    committers: Vec<JoinHandle<()>>,
-    keeper: (mpsc::Sender<Job>, JoinHandle<()>),
-    abrupt: Arc<AtomicBool>,
+    workers: Workers,
     _lock: FolderLock,
 }
 
@@ -67,23 +63,43 @@ impl Store {
         options: Options,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
+        Self::open_as((disk, data_dir), options, clock, false)
+    }
+
+    /// As [`Store::open_on`], without threads: after opening, nothing is written, sealed or
+    /// indexed but in [`Store::turn`]. So a simulation decides what happens when.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_by_hand(
+        disk: Arc<dyn Disk>,
+        data_dir: &Path,
+        options: Options,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
+        Self::open_as((disk, data_dir), options, clock, true)
+    }
+
+    fn open_as(
+        (disk, data_dir): (Arc<dyn Disk>, &Path),
+        options: Options,
+        clock: Arc<dyn Clock>,
+        by_hand: bool,
+    ) -> Result<Self, Error> {
         let folder_lock = FolderLock::take(data_dir)?;
-        let (keeper, jobs) = mpsc::channel();
         let database = Database::open(&data_dir.join(Database::NAME))?;
         let lanes: Lanes = (0..options.committers.max(1)).map(|_| Arc::new(Lane::default())).collect();
-        let volume = Arc::new(Volume::new((data_dir, disk), options, clock, database));
+        let mut volume = Volume::new((data_dir, disk), options, clock, database);
+        volume.by_hand = by_hand;
+        let volume = Arc::new(volume);
         let (streams, recovery) = open_streams(&volume, &lanes)?;
         let streams: Streams = Arc::new(Mutex::new(streams));
-        let abrupt = Arc::new(AtomicBool::new(false));
-        let mut committers = Vec::new();
-        for (index, lane) in lanes.iter().enumerate() {
-            let (volume, lane, keeper) = (Arc::clone(&volume), Arc::clone(lane), keeper.clone());
-            let work = move || commit::run(&volume, &lane, &keeper);
-            committers.push(spawn(format!("commit-{index}"), work)?);
-        }
-        let thread = Keeper::new(Arc::clone(&volume), Arc::clone(&streams), Arc::clone(&abrupt));
-        let thread = spawn("keeper".to_owned(), move || thread.run(&jobs))?;
-        let running = Running { committers, keeper: (keeper, thread), abrupt, _lock: folder_lock };
+        let workers = Workers::start(&volume, &lanes, &streams)?;
+        let by_hand = match &workers {
+            Workers::ByHand(workers) => Some(Arc::clone(workers)),
+            Workers::Threads(_) => None,
+        };
+        let running = Running { workers, _lock: folder_lock };
         Ok(Self(Arc::new(Inner {
             volume,
             lanes,
@@ -91,7 +107,17 @@ impl Store {
             recovery,
             changing: Mutex::new(false),
             running: Mutex::new(Some(running)),
+            by_hand,
         })))
+    }
+
+    /// In a store without threads, lets a worker do what waits for it: those below
+    /// [`Options::committers`] write, sync and acknowledge, the one behind them seals and keeps
+    /// the index. Nothing happens if that worker is in the middle of a turn.
+    pub fn turn(&self, worker: usize) {
+        if let Some(workers) = &self.0.by_hand {
+            workers.turn(worker);
+        }
     }
 
     /// What opening found and did.
@@ -196,13 +222,6 @@ fn closed() -> Error {
     Error::new(ErrorKind::Unavailable, "the store is closing")
 }
 
-fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
-    std::thread::Builder::new()
-        .name(name)
-        .spawn(work)
-        .map_err(|error| Error::new(ErrorKind::Unavailable, format!("cannot start a thread: {error}")))
-}
-
 impl Inner {
     fn delete(&self, stream: &Stream) -> Result<(), Error> {
         let volume = &self.volume;
@@ -247,18 +266,7 @@ impl Inner {
             drop(state);
             stream.changed();
         }
-        running.abrupt.store(how == Stop::Abruptly, Ordering::Release);
-        for lane in &self.lanes {
-            lane.stop(how);
-        }
-        let mut sound = true;
-        for thread in running.committers {
-            sound &= thread.join().is_ok();
-        }
-        // It waits for the end of its own queue, or sees that it shall not.
-        let (jobs, keeper) = running.keeper;
-        let _ = jobs.send(Job::Stop);
-        sound &= keeper.join().is_ok();
+        let sound = running.workers.stop(how);
         if how == Stop::Drained && sound && self.volume.failure().is_none() {
             let clean = Clean { streams: streams.iter().map(|stream| clean_stream(stream)).collect() };
             // Without it the next start recovers as after a crash, which loses nothing.

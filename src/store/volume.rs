@@ -37,6 +37,8 @@ pub(crate) struct Volume {
     pub(crate) cache: Cache,
     pub(crate) counters: Counters,
     pub(crate) arrivals: Arrivals,
+    /// Whether there are no threads: everything happens when it is asked for, in that order.
+    pub(crate) by_hand: bool,
     failure: OnceLock<Error>,
 }
 
@@ -57,6 +59,7 @@ impl Volume {
             cache: Cache::default(),
             counters: Counters::default(),
             arrivals: Arrivals::default(),
+            by_hand: false,
             failure: OnceLock::new(),
         }
     }

@@ -81,8 +81,9 @@ fn open_all(
 ) -> Result<BTreeMap<StreamName, Arc<Stream>>, Error> {
     let next = AtomicUsize::new(0);
     let opened = Mutex::new((BTreeMap::new(), std::mem::take(report), None));
+    let threads = if volume.by_hand { 1 } else { OPENING_THREADS };
     std::thread::scope(|scope| {
-        for _ in 0..OPENING_THREADS.min(work.len()) {
+        for _ in 0..threads.min(work.len()) {
             scope.spawn(|| {
                 while let Some((name, known)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let Some(known) = lock(known).take() else { continue };
