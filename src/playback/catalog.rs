@@ -96,7 +96,7 @@ impl Known {
     /// that is whole. May read it: blocks.
     pub fn frame_rate<'a>(
         &self,
-        stream: &Stream,
+        stream: &Arc<Stream>,
         fragments: impl DoubleEndedIterator<Item = &'a Fragment>,
     ) -> Option<f64> {
         if let Some(rate) = self.frame_rate.get() {
@@ -104,7 +104,7 @@ impl Known {
         }
         let track = self.tracks.iter().find(|track| track.kind() == TrackKind::Video)?;
         let measured = measurable(fragments, self.id)?;
-        let payload = Payload::parse(&stream.read(measured.number).ok()?).ok()?;
+        let payload = Payload::parse(&stream.read(measured.number).ok()?.whole().ok()?).ok()?;
         let rate = frame_rate(&payload, track)?;
         Some(*self.frame_rate.get_or_init(|| rate))
     }

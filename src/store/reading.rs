@@ -1,12 +1,14 @@
-//! Reading a stream: its live tail, one fragment, its payload, a codec configuration.
+//! Finding what to read of a stream: its live tail, one fragment, its payload, a codec
+//! configuration.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use kinora_base::{ErrorKind, FragmentNumber};
 
-use crate::segment::{ReadFailed, read_record};
 use crate::segments::Location;
 use crate::sync::lock;
-use crate::{ConfigurationId, Error, Fragment, OpenFragment, Stream};
+use crate::{ConfigurationId, Error, Fragment, OpenFragment, Payload, Stream};
 
 /// A consistent view of the newest end of a stream.
 #[derive(Debug, Clone, Default)]
@@ -22,7 +24,7 @@ impl Stream {
     /// are in the open segment.
     ///
     /// # Errors
-    /// As [`Self::read`].
+    /// As [`Self::fragments`].
     pub fn tail(&self, count: usize) -> Result<Tail, Error> {
         let mut tail = Tail::default();
         let below = {
@@ -67,41 +69,30 @@ impl Stream {
         Ok(self.locate(number)?.fragment)
     }
 
-    /// The payload of a fragment, from memory or disk, its checksum verified: blocks. It comes
-    /// in the pieces it was written in, or in one.
+    /// The payload of the fragment `number`, to be read from: nothing of it is read yet, but a
+    /// footer may be: blocks.
     ///
     /// # Errors
-    /// `NotFound` if it is gone, `Corrupt` if the checksum fails, `Unavailable` for input and
-    /// output errors.
-    pub fn read(&self, number: FragmentNumber) -> Result<Vec<Bytes>, Error> {
+    /// `NotFound`, else as [`Self::fragments`].
+    pub fn read(self: &Arc<Self>, number: FragmentNumber) -> Result<Payload, Error> {
         {
             let state = lock(&self.state);
             self.exists(&state)?;
             let found = state.pending.iter().find(|pending| pending.fragment.number == number);
             if let Some(pending) = found {
-                return Ok(pending.payload.clone());
-            }
-            if let Some(payload) = state.ring.get(number.get()) {
-                return Ok(payload);
+                return Ok(Payload::new(self, pending.fragment.clone(), None));
             }
         }
-        let place = self.locate(number)?;
-        let record = read_record(place.file.as_ref(), place.segment, place.offset, place.fragment.bytes);
-        match record {
-            Ok((record, payload)) if record.number == number.get() => Ok(vec![payload]),
-            Ok((record, _)) => Err(self.damaged(number, format!("its place holds {}", record.number))),
-            Err(ReadFailed::Damaged(reason)) => Err(self.damaged(number, format!("the record {reason}"))),
-            Err(ReadFailed::Io(error)) => Err(Error::new(
-                ErrorKind::Unavailable,
-                format!("cannot read fragment {number} of stream '{}': {error}", self.name),
-            )),
-        }
+        let location = self.locate(number)?;
+        let fragment = location.fragment.clone();
+        let in_ring = lock(&self.state).ring.get(number.get()).is_some();
+        Ok(Payload::new(self, fragment, (!in_ring).then_some(location)))
     }
 
     /// A codec configuration, from memory or disk: blocks.
     ///
     /// # Errors
-    /// As [`Self::read`].
+    /// As [`Self::fragments`].
     pub fn configuration(&self, id: ConfigurationId) -> Result<Bytes, Error> {
         {
             let state = lock(&self.state);
@@ -118,15 +109,8 @@ impl Stream {
         })
     }
 
-    fn damaged(&self, number: FragmentNumber, reason: String) -> Error {
-        Error::new(
-            ErrorKind::Corrupt,
-            format!("fragment {number} of stream '{}' is damaged: {reason}", self.name),
-        )
-    }
-
     /// Where a durable fragment lies.
-    fn locate(&self, number: FragmentNumber) -> Result<Location, Error> {
+    pub(crate) fn locate(&self, number: FragmentNumber) -> Result<Location, Error> {
         let missing =
             || Error::new(ErrorKind::NotFound, format!("stream '{}' has no fragment {number}", self.name));
         let below = {

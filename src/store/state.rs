@@ -183,6 +183,12 @@ impl State {
         }
     }
 
+    /// The payload of the fragment `number` in its pieces, if it is in memory.
+    pub(crate) fn payload(&self, number: FragmentNumber) -> Option<Vec<Bytes>> {
+        let pending = self.pending.iter().find(|pending| pending.fragment.number == number);
+        pending.map(|pending| pending.payload.clone()).or_else(|| self.ring.get(number.get()))
+    }
+
     /// The lowest number that a record still to be written can have.
     pub(crate) fn lowest_coming(&self) -> u64 {
         let pending = self.pending.front().map(|pending| pending.fragment.number.get());

@@ -15,6 +15,7 @@ use crate::format::folder_name;
 use crate::index::Database;
 use crate::segment::Bounds;
 use crate::statistics::Counters;
+use crate::verified::Verified;
 use crate::{Disk, Error, Options};
 
 /// Whether a store still does what it is for.
@@ -35,6 +36,7 @@ pub(crate) struct Volume {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) database: Database,
     pub(crate) cache: Cache,
+    pub(crate) verified: Verified,
     pub(crate) counters: Counters,
     pub(crate) arrivals: Arrivals,
     /// Whether there are no threads: everything happens when it is asked for, in that order.
@@ -57,6 +59,7 @@ impl Volume {
             clock,
             database,
             cache: Cache::default(),
+            verified: Verified::default(),
             counters: Counters::default(),
             arrivals: Arrivals::default(),
             by_hand: false,

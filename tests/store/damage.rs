@@ -169,7 +169,7 @@ fn damage_to_what_was_durable_is_reported_and_costs_only_itself() {
             let expected: Vec<u64> = (1..=6).filter(|n| !in_header || *n != damaged as u64).collect();
             assert_eq!(listed, expected, "byte {at}");
             for number in listed {
-                let payload = stream.read(FragmentNumber::new(number).unwrap());
+                let payload = stream.read(FragmentNumber::new(number).unwrap()).unwrap().whole();
                 if number == damaged as u64 {
                     assert_eq!(payload.unwrap_err().kind, ErrorKind::Corrupt);
                 } else {
@@ -198,7 +198,10 @@ fn damage_to_the_last_record_is_known_by_the_watermark() {
     // An orderly shutdown promises the payload, too; reading it says what it is worth.
     assert_eq!(listed, [1, 2, 3, 4, 5, 6]);
     let stream = store.stream(&name("cam")).unwrap();
-    assert_eq!(stream.read(FragmentNumber::new(6).unwrap()).unwrap_err().kind, ErrorKind::Corrupt);
+    assert_eq!(
+        stream.read(FragmentNumber::new(6).unwrap()).unwrap().whole().unwrap_err().kind,
+        ErrorKind::Corrupt
+    );
     let (_changed, store, listed) = reopen_changed(folder.path(), &file, |bytes| bytes[start + 9] ^= 1);
     assert_eq!(listed, [1, 2, 3, 4, 5]);
     assert_eq!(store.recovery().damages[0].offset, start as u64);

@@ -158,8 +158,8 @@ pub(crate) fn part(index: u32, data: &Bytes) -> Part {
 }
 
 /// The payload as one piece.
-pub(crate) fn read(stream: &Stream, fragment: &Fragment) -> Bytes {
-    stream.read(fragment.number).unwrap().concat().into()
+pub(crate) fn read(stream: &Arc<Stream>, fragment: &Fragment) -> Bytes {
+    stream.read(fragment.number).unwrap().whole().unwrap().concat().into()
 }
 
 pub(crate) fn everything(axis: Axis) -> Query {

@@ -17,6 +17,8 @@ mod power;
 #[cfg(test)]
 mod query;
 #[cfg(test)]
+mod reading;
+#[cfg(test)]
 mod sim;
 #[cfg(test)]
 mod writers;

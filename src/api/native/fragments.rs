@@ -196,7 +196,7 @@ pub async fn get(
             return Ok(not_modified);
         }
         let known = state.catalog.known(&stream, found.configuration)?;
-        let payload = Payload::parse(&stream.read(number)?)?;
+        let payload = Payload::parse(&stream.read(number)?.whole()?)?;
         let mut response = cacheable.media(content_type, build(&payload, &known.tracks)?);
         if let Ok(value) = disposition.parse() {
             response.headers_mut().insert(axum::http::header::CONTENT_DISPOSITION, value);
@@ -219,7 +219,7 @@ fn describe(state: &AppState, stream: &Arc<Stream>, fragment: &Fragment) -> Resu
     let known = state.catalog.known(stream, fragment.configuration)?;
     let mut tags = BTreeMap::new();
     if fragment.flags.has(Flags::TAGS) {
-        let payload = Payload::parse(&stream.read(fragment.number)?)?;
+        let payload = Payload::parse(&stream.read(fragment.number)?.whole()?)?;
         tags.extend(payload.tags().iter().map(|tag| (tag.name.clone(), tag.value.clone())));
     }
     Ok(FragmentInfo {

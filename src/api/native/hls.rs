@@ -182,9 +182,9 @@ struct Found {
 }
 
 impl Found {
-    fn build(&self, stream: &Stream) -> Result<Pieces, ApiError> {
+    fn build(&self, stream: &Arc<Stream>) -> Result<Pieces, ApiError> {
         let Some(fragment) = &self.fragment else { return Ok(vec![init(&self.track)?]) };
-        let payload = Payload::parse(&stream.read(fragment.number)?)?;
+        let payload = Payload::parse(&stream.read(fragment.number)?.whole()?)?;
         Ok(segment(&payload, &self.track, fragment.ordinal)?)
     }
 }

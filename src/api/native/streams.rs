@@ -199,7 +199,7 @@ pub async fn delete(State(state): State<AppState>, Path(name): Path<String>) -> 
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn describe(state: &AppState, stream: &Stream) -> Result<StreamInfo, ApiError> {
+fn describe(state: &AppState, stream: &Arc<Stream>) -> Result<StreamInfo, ApiError> {
     let summary = stream.summary();
     let newest = newest(stream)?;
     let known = match newest.last() {
@@ -258,7 +258,7 @@ fn bitrate_kbps(newest: &[Fragment]) -> Option<f64> {
     (us > 0).then(|| (bits as f64 * 10_000.0 / us as f64).round() / 10.0)
 }
 
-fn tracks(stream: &Stream, newest: &[Fragment], known: &Known) -> Vec<TrackInfo> {
+fn tracks(stream: &Arc<Stream>, newest: &[Fragment], known: &Known) -> Vec<TrackInfo> {
     let frame_rate = known.frame_rate(stream, newest.iter());
     let mut is_first_video = true;
     let mut described = Vec::new();

@@ -47,6 +47,11 @@ pub(crate) fn checksum(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes)
 }
 
+/// CRC-32C of `bytes` and of what came before them, whose CRC-32C is `crc`.
+pub(crate) fn checksum_more(crc: u32, bytes: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc, bytes)
+}
+
 /// CRC-32C of `pieces` as if they were one, and their length.
 pub(crate) fn checksum_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (u32, usize) {
     let add = |(crc, length), piece: &[u8]| (crc32c::crc32c_append(crc, piece), length + piece.len());

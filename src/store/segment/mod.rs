@@ -10,7 +10,7 @@ mod seal;
 mod sealed;
 
 pub(crate) use appender::{Append, AppendFailed, Appended, Appender, Bounds};
-pub(crate) use payload::{ReadFailed, read_record};
+pub(crate) use payload::{PIECE_BYTES, Placed, ReadFailed, read_record};
 pub(crate) use recovery::{Payloads, Recovered, Unusable, recover};
 pub(crate) use seal::{Sealing, seal};
 pub(crate) use sealed::{Segment as Sealed, find_entry, fragments_of, open_failed};
