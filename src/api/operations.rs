@@ -19,7 +19,7 @@ use crate::api::AppState;
 /// The server's state in a word.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Health {
-    /// `ok`, `stopping` or `failed`.
+    /// `ok`, `stopping`, `full` or `failed`.
     status: &'static str,
     /// Why it is not `ok`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,14 +44,18 @@ pub async fn healthz(State(state): State<AppState>) -> Response {
     answer(volume(&state))
 }
 
-/// Whether the server takes new work.
+/// Whether the server takes new work: it is neither stopping, nor failed, nor is its disk full.
 #[utoipa::path(get, path = "/readyz", tag = "operations",
     responses((status = 200, body = Health), (status = 503, body = Health)))]
 pub async fn readyz(State(state): State<AppState>) -> Response {
     if state.stopping.is_cancelled() {
         return answer(Health { status: "stopping", reason: Some("the server is shutting down".into()) });
     }
-    answer(volume(&state))
+    let health = volume(&state);
+    match state.store.refusal() {
+        Some(full) if health.status == "ok" => answer(Health { status: "full", reason: Some(full.message) }),
+        _ => answer(health),
+    }
 }
 
 /// Figures in the Prometheus text format.

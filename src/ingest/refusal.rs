@@ -40,9 +40,10 @@ impl From<kinora_store::Error> for Refusal {
                     "a newer connection pushes to this stream; stop one of the two, or give each its own stream",
                 ),
             ),
-            ErrorKind::StorageFull => {
-                ("storage_full", Some("free space on the server's data volume, then push again"))
-            }
+            ErrorKind::StorageFull => (
+                "storage_full",
+                Some("free space on the server's data volume or delete streams, then push again"),
+            ),
             ErrorKind::LimitExceeded => ("limit_exceeded", None),
             ErrorKind::NotFound => ("stream_deleted", None),
             ErrorKind::Unavailable => {

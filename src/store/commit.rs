@@ -105,6 +105,10 @@ fn write(stream: &Arc<Stream>, volume: &Volume, keeper: &Sender<Job>) -> Option<
         stream.give_up(failure);
         return None;
     }
+    if volume.watch.refusal().is_some() {
+        // Somebody may have made room.
+        volume.look();
+    }
     let mut slot = lock(&stream.appender);
     let batch = take(stream, &mut slot, keeper)?;
     let appender = match slot.as_mut() {
@@ -114,12 +118,16 @@ fn write(stream: &Arc<Stream>, volume: &Volume, keeper: &Sender<Job>) -> Option<
     let appended = appender.append(volume.bounds(), &batch.configurations, &batch.fragments, batch.mark);
     match appended {
         Ok((appended, allocated)) => {
+            let grown = allocated > appender.allocated;
             appender.reserved(allocated);
+            if grown {
+                volume.look();
+            }
             add(&volume.counters.written_bytes, appended.bytes);
             Some(appended)
         }
         Err(AppendFailed::Full(error)) => {
-            let full = Error::io("write to", &appender.path, &error);
+            let full = volume.full(&error);
             if let Err(error) = appender.cut() {
                 volume.fail("cut", &appender.path, &error);
             }
@@ -136,6 +144,11 @@ fn write(stream: &Arc<Stream>, volume: &Volume, keeper: &Sender<Job>) -> Option<
 
 /// Creates the next segment of a stream, durable under its name before anything is in it.
 fn begin_segment(stream: &Stream, volume: &Volume, batch: &Batch) -> Option<Appender> {
+    volume.look();
+    if let Some(full) = volume.watch.refusal() {
+        stream.give_up(&full);
+        return None;
+    }
     let created = volume.clock.wall();
     let header = SegmentHeader {
         id: SegmentId::derive(&stream.name, stream.created, batch.first, created),
@@ -154,9 +167,10 @@ fn begin_segment(stream: &Stream, volume: &Volume, batch: &Batch) -> Option<Appe
             Some(appender)
         }
         Err(error) => {
-            let passing = Error::io("create a segment in", &stream.folder, &error);
-            let reason = if is_full(&error) || is_out_of_files(&error) {
-                passing
+            let reason = if is_full(&error) {
+                volume.full(&error)
+            } else if is_out_of_files(&error) {
+                Error::io("create a segment in", &stream.folder, &error)
             } else {
                 volume.fail("create a segment in", &stream.folder, &error)
             };

@@ -14,6 +14,15 @@ use std::sync::Arc;
 
 use rustix::fs::{FallocateFlags, SeekFrom};
 
+/// How much room a volume has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Its size, in bytes.
+    pub total_bytes: u64,
+    /// What is free of it for ordinary processes, in bytes.
+    pub free_bytes: u64,
+}
+
 /// A volume that holds the data files.
 pub trait Disk: Send + Sync + Debug + 'static {
     /// Creates a file for reading and writing that must not exist yet.
@@ -64,6 +73,14 @@ pub trait Disk: Send + Sync + Debug + 'static {
     /// # Errors
     /// Those of the operating system.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+
+    /// How much room there is around `path`; none where that cannot be told.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    fn room(&self, _path: &Path) -> io::Result<Option<Room>> {
+        Ok(None)
+    }
 }
 
 /// An open file on a [`Disk`].
@@ -162,6 +179,14 @@ impl Disk for LocalDisk {
             names.extend(entry?.file_name().into_string());
         }
         Ok(names)
+    }
+
+    fn room(&self, path: &Path) -> io::Result<Option<Room>> {
+        let found = rustix::fs::statvfs(path)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        // Some file systems have no fixed size and say 0.
+        let room = Room { total_bytes: bytes(found.f_blocks), free_bytes: bytes(found.f_bavail) };
+        Ok((room.total_bytes > 0).then_some(room))
     }
 }
 

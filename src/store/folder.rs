@@ -47,10 +47,11 @@ impl FolderLock {
                 ));
             }
         }
-        file.set_len(0)
+        // Whose it is only makes messages better, and on a full disk there is no room to say so.
+        let _ = file
+            .set_len(0)
             .and_then(|()| file.rewind())
-            .and_then(|()| write!(file, "{}", std::process::id()))
-            .map_err(failed)?;
+            .and_then(|()| write!(file, "{}", std::process::id()));
         Ok(Self(file))
     }
 }

@@ -14,6 +14,7 @@ use kinora_base::ErrorKind;
 
 use crate::error::{is_full, is_out_of_files};
 use crate::index::Watermark;
+use crate::retention::{Ballast, Pressure};
 use crate::segment::{Sealing, seal};
 use crate::statistics::add;
 use crate::stream::Streams;
@@ -162,6 +163,21 @@ impl Keeper {
     }
 
     fn routine(&mut self) {
+        self.volume.look();
+        // While the volume is full, what was given up is in use.
+        let room = self.volume.watch.space().pressure != Pressure::Full;
+        let folder = &self.volume.folder;
+        if room && let Err(error) = Ballast::restore(self.volume.disk.as_ref(), folder) {
+            tracing::warn!(%error, "cannot set room aside for a full disk");
+        }
+        let forget = std::mem::take(&mut *lock(&self.volume.to_forget));
+        for (id, created) in forget {
+            if let Err(error) = self.volume.database.remove_stream(id, created)
+                && self.must_repeat(&error)
+            {
+                lock(&self.volume.to_forget).push((id, created));
+            }
+        }
         for job in std::mem::take(&mut self.again) {
             self.work(job);
         }

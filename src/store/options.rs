@@ -15,6 +15,9 @@ pub struct Options {
     pub max_fragment_bytes: u32,
     /// Most payload bytes of one stream that may wait for the disk.
     pub max_uncommitted_bytes: u64,
+    /// How much of the volume shall stay free, in bytes: a fiftieth of it, 16 MiB to 1 GiB, if not
+    /// given. When only a quarter of that is left, fragments are refused.
+    pub keep_free_bytes: Option<u64>,
     /// How long a writer that is taken over may use to finish.
     pub takeover_grace: Duration,
 }
@@ -27,6 +30,7 @@ impl Default for Options {
             committers: 4,
             max_fragment_bytes: 52 << 20,
             max_uncommitted_bytes: 64 << 20,
+            keep_free_bytes: None,
             takeover_grace: Duration::from_secs(2),
         }
     }

@@ -9,6 +9,7 @@ use crate::disk::sync_failed;
 use crate::folder::FolderLock;
 use crate::index::Database;
 use crate::open::{index_stream, stream_names};
+use crate::retention::Ballast;
 use crate::volume::Volume;
 use crate::{Damage, Disk, Error, LocalDisk, Options, Recovery};
 
@@ -30,6 +31,8 @@ pub struct Rebuilt {
 /// `Conflict` if a server has the directory open, else as [`crate::Store::open`].
 pub fn rebuild_index(data_dir: &Path) -> Result<Rebuilt, Error> {
     let _lock = FolderLock::take(data_dir)?;
+    let options = Options::default();
+    Ballast::prepare(&LocalDisk, data_dir, options.keep_free_bytes)?;
     let new = data_dir.join("meta.db.new");
     let remove = |path: &Path| match LocalDisk.remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path, &error)),
@@ -41,7 +44,7 @@ pub fn rebuild_index(data_dir: &Path) -> Result<Rebuilt, Error> {
     let database = Database::open(&new)?;
     // The time is asked for only where a stream has lost both its file and its segments' headers.
     let clock = Arc::new(ManualClock::at(WallTime::EARLIEST));
-    let volume = Arc::new(Volume::new((data_dir, Arc::new(LocalDisk)), Options::default(), clock, database));
+    let volume = Arc::new(Volume::new((data_dir, Arc::new(LocalDisk)), options, clock, database));
     let mut report = Recovery::default();
     let mut rebuilt = Rebuilt::default();
     for name in stream_names(&LocalDisk, &volume.streams())? {
@@ -61,5 +64,7 @@ pub fn rebuild_index(data_dir: &Path) -> Result<Rebuilt, Error> {
         .rename(&new, &index)
         .and_then(|()| LocalDisk.sync_folder(data_dir).map_err(sync_failed))
         .map_err(|error| Error::io("replace", &index, &error))?;
+    Ballast::restore(&LocalDisk, data_dir)
+        .map_err(|error| Error::io("set room aside in", data_dir, &error))?;
     Ok(rebuilt)
 }

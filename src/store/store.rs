@@ -12,12 +12,13 @@ use crate::format::{Clean, CleanStream, StreamFile, checksum};
 use crate::index::Database;
 use crate::lane::{Lane, Stop};
 use crate::open::open_streams;
+use crate::retention::Ballast;
 use crate::state::State;
 use crate::stream::{Lanes, Streams};
 use crate::sync::lock;
 use crate::volume::{Health, Volume};
 use crate::workers::{ByHand, Workers};
-use crate::{Arrival, Disk, Error, LocalDisk, Options, Recovery, Statistics, Stream};
+use crate::{Arrival, Disk, Error, LocalDisk, Options, Recovery, Space, Statistics, Stream};
 
 /// All streams under one data directory. Cheap to clone; the last clone to go does not close it:
 /// it stops as in a crash, and the next opening recovers.
@@ -87,6 +88,7 @@ impl Store {
         by_hand: bool,
     ) -> Result<Self, Error> {
         let folder_lock = FolderLock::take(data_dir)?;
+        Ballast::prepare(disk.as_ref(), data_dir, options.keep_free_bytes)?;
         let database = Database::open(&data_dir.join(Database::NAME))?;
         let lanes: Lanes = (0..options.committers.max(1)).map(|_| Arc::new(Lane::default())).collect();
         let mut volume = Volume::new((data_dir, disk), options, clock, database);
@@ -139,6 +141,19 @@ impl Store {
         self.0.volume.arrivals.next()
     }
 
+    /// How much room there is, and what that means. Looks at the volume.
+    #[must_use]
+    pub fn space(&self) -> Space {
+        self.0.volume.look();
+        self.0.volume.watch.space()
+    }
+
+    /// Why no fragments are taken although the volume is sound, if none are: it is full.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Error> {
+        self.0.volume.watch.refusal()
+    }
+
     /// What the store has counted since it was opened.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
@@ -163,6 +178,10 @@ impl Store {
         }
         if let Some(failure) = volume.failure() {
             return Err(failure.clone());
+        }
+        volume.look();
+        if let Some(full) = volume.watch.refusal() {
+            return Err(full);
         }
         let created = volume.clock.wall();
         let (disk, parent) = (volume.disk.as_ref(), volume.streams());
@@ -253,7 +272,15 @@ impl Inner {
         lock(&self.streams).remove(&stream.name);
         volume.cache.forget(stream.id);
         volume.remove_deleted()?;
-        volume.database.remove_stream(stream.id)
+        match volume.database.remove_stream(stream.id, stream.created) {
+            Err(error) if error.kind == ErrorKind::StorageFull => {
+                // The stream is gone whether the index knows it or not; the keeper tries again, and
+                // so does the next start.
+                lock(&volume.to_forget).push((stream.id, stream.created));
+                Ok(())
+            }
+            result => result,
+        }
     }
 
     fn stop(&self, how: Stop) {

@@ -5,14 +5,15 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use kinora_base::{Clock, ErrorKind, StreamName};
+use kinora_base::{Clock, ErrorKind, StreamName, WallTime};
 
 use crate::arrival::Arrivals;
 use crate::cache::Cache;
 use crate::format::folder_name;
 use crate::index::Database;
+use crate::retention::{Pressure, Watch};
 use crate::segment::Bounds;
 use crate::statistics::Counters;
 use crate::verified::Verified;
@@ -41,6 +42,9 @@ pub(crate) struct Volume {
     pub(crate) arrivals: Arrivals,
     /// Whether there are no threads: everything happens when it is asked for, in that order.
     pub(crate) by_hand: bool,
+    pub(crate) watch: Watch,
+    /// Deleted streams, by identifier and time of creation, whose rows could not be deleted yet.
+    pub(crate) to_forget: Mutex<Vec<(i64, WallTime)>>,
     failure: OnceLock<Error>,
 }
 
@@ -52,6 +56,8 @@ impl Volume {
         clock: Arc<dyn Clock>,
         database: Database,
     ) -> Self {
+        let watch = Watch::new(options.keep_free_bytes);
+        watch.look(disk.as_ref(), folder);
         Self {
             folder: folder.to_owned(),
             disk,
@@ -63,6 +69,8 @@ impl Volume {
             counters: Counters::default(),
             arrivals: Arrivals::default(),
             by_hand: false,
+            watch,
+            to_forget: Mutex::default(),
             failure: OnceLock::new(),
         }
     }
@@ -83,9 +91,11 @@ impl Volume {
     }
 
     pub(crate) fn bounds(&self) -> Bounds {
+        let pressure = self.watch.space().pressure;
         Bounds {
             segment_bytes: self.options.segment_bytes,
-            preallocate_bytes: self.options.preallocate_bytes,
+            preallocate_bytes: if pressure == Pressure::Ample { self.options.preallocate_bytes } else { 0 },
+            may_grow: pressure != Pressure::Full,
         }
     }
 
@@ -117,6 +127,18 @@ impl Volume {
     pub(crate) fn health(&self) -> Health {
         let reason = self.failure().map(|error| error.message.clone());
         Health { ok: reason.is_none(), reason }
+    }
+
+    /// Looks how much room is left.
+    pub(crate) fn look(&self) {
+        self.watch.look(self.disk.as_ref(), &self.folder);
+    }
+
+    /// Notes that `error` refused room for a fragment; says so in words for producers.
+    pub(crate) fn full(&self, error: &io::Error) -> Error {
+        self.look();
+        self.watch.refused();
+        self.watch.refusal().unwrap_or_else(|| Error::new(ErrorKind::StorageFull, error.to_string()))
     }
 
     /// Removes the files of streams that were deleted.

@@ -26,6 +26,7 @@ pub(crate) fn options() -> Options {
         committers: 2,
         max_fragment_bytes: 1 << 20,
         max_uncommitted_bytes: 4 << 20,
+        keep_free_bytes: None,
         takeover_grace: Duration::from_secs(2),
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use kinora_base::{ErrorKind, WallTime};
-use rusqlite::{Connection, ErrorCode, OpenFlags, Row};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, ffi};
 
 use crate::Error;
 use crate::sync::lock;
@@ -88,7 +88,10 @@ pub(crate) struct Database {
 }
 
 fn failed(path: &Path, error: &rusqlite::Error) -> Error {
+    // The memory that connections share lies in a file, which a full disk cannot extend.
+    let extended = error.sqlite_error().map(|error| error.extended_code);
     let kind = match error.sqlite_error_code() {
+        _ if extended == Some(ffi::SQLITE_IOERR_SHMSIZE) => ErrorKind::StorageFull,
         Some(ErrorCode::DiskFull) => ErrorKind::StorageFull,
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => ErrorKind::Corrupt,
         _ => ErrorKind::Unavailable,

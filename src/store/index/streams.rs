@@ -114,9 +114,14 @@ impl Database {
         })
     }
 
-    /// Forgets a stream.
-    pub(crate) fn remove_stream(&self, id: i64) -> Result<(), Error> {
-        self.write(|connection| remove_stream(connection, id))
+    /// Forgets the stream that was created then. A later one may have got its identifier.
+    pub(crate) fn remove_stream(&self, id: i64, created: WallTime) -> Result<(), Error> {
+        self.write(|connection| {
+            let found: Option<i64> = connection
+                .query_row("SELECT created FROM streams WHERE id = ?1", [id], |row| row.get(0))
+                .optional()?;
+            if found == Some(created.as_micros()) { remove_stream(connection, id) } else { Ok(()) }
+        })
     }
 
     /// Keeps codec configurations. One that is there already is replaced.

@@ -62,7 +62,7 @@ pub(crate) fn open_streams(
         })
         .collect();
     for gone in rows.values() {
-        volume.database.remove_stream(gone.id)?;
+        volume.database.remove_stream(gone.id, gone.created)?;
     }
     let streams = open_all((volume, lanes), &work, &mut report)?;
     let counters = &volume.counters;

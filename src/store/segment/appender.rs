@@ -96,6 +96,8 @@ pub(crate) struct Bounds {
     pub(crate) segment_bytes: u64,
     /// Largest step of reserving room ahead.
     pub(crate) preallocate_bytes: u64,
+    /// Whether more room may be taken than is reserved already.
+    pub(crate) may_grow: bool,
 }
 
 impl Appender {
@@ -238,6 +240,9 @@ impl Appender {
     fn reserve(&self, bounds: Bounds, end: u64) -> Result<u64, AppendFailed> {
         if end <= self.allocated {
             return Ok(self.allocated);
+        }
+        if !bounds.may_grow {
+            return Err(AppendFailed::Full(io::ErrorKind::StorageFull.into()));
         }
         let missing = end - self.allocated;
         // Not much further than where the segment will be sealed, footer included.
