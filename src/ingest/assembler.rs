@@ -14,6 +14,7 @@ use kinora_media::packed::{self, PartWriter};
 use kinora_media::{Sample, Tag, Track, TrackKind, configuration};
 use kinora_store::{Flags, Part, Run};
 
+use crate::ingest::early::Early;
 use crate::ingest::producer_clock::{ProducerClock, Timing};
 use crate::ingest::step::Step;
 use crate::ingest::track_queue::TrackQueue;
@@ -46,6 +47,10 @@ impl Default for CutSettings {
 /// in microseconds: one GOP's worth of audio that a muxer wrote first.
 const LEAD_PATIENCE_US: i64 = 1_000_000;
 
+/// Without video, a Cluster or movie fragment begins a fragment if so much media, in microseconds,
+/// came since the last one did.
+const AUDIO_BOUNDARY_US: i64 = 1_000_000;
+
 /// Most samples in a fragment: what memory a sample costs beside its bytes is bounded by this.
 const MAX_SAMPLES: usize = 65_536;
 /// Most samples that wait, for the leading track to begin a fragment or for a part to be long
@@ -70,6 +75,12 @@ pub(crate) struct Assembler {
     boundary: Option<Boundary>,
     /// No sample of the leading track has followed the boundary yet.
     boundary_is_fresh: bool,
+    /// Decoding time of the leading sample that followed the boundary before.
+    boundary_us: Option<i64>,
+    /// Samples of other tracks since the boundary, until the leading track tells whose they are.
+    early: Early,
+    /// The leading track kept them waiting for too long; they wait no more until it is back.
+    lead_is_late: bool,
     /// Media time, on the leading track, and producer time at which the last fragment ended.
     last_end: Option<(i64, WallTime)>,
     /// The next fragment does not continue the last one, whatever its times say.
@@ -108,6 +119,9 @@ impl Assembler {
             tags: Vec::new(),
             boundary: None,
             boundary_is_fresh: false,
+            boundary_us: None,
+            early: Early::default(),
+            lead_is_late: false,
             last_end: None,
             broken: true,
             new_header: false,
@@ -156,7 +170,11 @@ impl Assembler {
         self.steps.push_back(Step::Configure(configuration::encode(tracks)));
     }
 
-    pub(crate) fn boundary(&mut self, boundary: Boundary) {
+    /// A Cluster or movie fragment begins. Producers resume at one, so whatever it begins with
+    /// belongs to the fragment that its key frame begins, even if sound comes before the key
+    /// frame: a fragment then holds the same samples, no matter where its connection began.
+    pub(crate) fn boundary(&mut self, boundary: Boundary, now: WallTime) {
+        self.release_early(now);
         self.boundary = Some(boundary);
         self.boundary_is_fresh = true;
     }
@@ -175,7 +193,46 @@ impl Assembler {
 
     /// Takes a sample that arrived at `now`.
     pub(crate) fn sample(&mut self, sample: Sample, now: WallTime) {
-        let Some(mut index) = self.index_of(sample.track) else { return };
+        let Some(index) = self.index_of(sample.track) else { return };
+        if self.is_early(index) {
+            self.early.push(sample);
+            let queue = self.tracks.get(index);
+            if queue.is_some_and(|queue| self.early.is_over(|ticks| queue.micros(ticks))) {
+                self.lead_is_late = true;
+                self.release_early(now);
+            }
+            return;
+        }
+        if index == self.lead {
+            self.lead_is_late = false;
+            if !sample.sync {
+                self.release_early(now);
+            }
+        }
+        self.place(sample, index, now);
+    }
+
+    /// Whether a sample of the track at `index` waits for the leading one.
+    fn is_early(&self, index: usize) -> bool {
+        let leads = |open: &Open| open.lead == self.lead;
+        self.boundary_is_fresh
+            && !self.lead_is_late
+            && index != self.lead
+            && self.open.as_ref().is_some_and(leads)
+            && self.tracks.get(self.lead).is_some_and(|lead| lead.track.kind() == TrackKind::Video)
+    }
+
+    /// The samples that wait belong to the fragment under way.
+    fn release_early(&mut self, now: WallTime) {
+        for sample in self.early.take() {
+            if let Some(index) = self.index_of(sample.track) {
+                self.place(sample, index, now);
+            }
+        }
+    }
+
+    /// Puts a sample where it belongs; those that wait belong before it, behind a cut.
+    fn place(&mut self, sample: Sample, mut index: usize, now: WallTime) {
         let Some(queue) = self.tracks.get_mut(index) else { return };
         let settled = queue.settle_before(sample.dts_ticks);
         if let Some(open) = &mut self.open
@@ -184,9 +241,16 @@ impl Assembler {
             open.lead_ticks = open.lead_ticks.saturating_add(settled.ticks);
         }
         if self.cuts_before(index, &sample, settled.hole) {
+            for early in self.early.samples() {
+                // What was held back belongs before the cut; this tells how long it lasted.
+                let held = self.tracks.iter_mut().find(|queue| queue.track.number == early.track);
+                held.map(|queue| queue.settle_before(early.dts_ticks));
+            }
             if let Some(tracks) = self.next_tracks.take() {
                 // What is held back of the other tracks belongs to the old configuration.
+                let early = std::mem::take(&mut self.early);
                 self.finish_fragment(Flags::default(), now);
+                self.early = early;
                 self.switch_tracks(&tracks);
                 let Some(moved) = self.index_of(sample.track) else { return };
                 index = moved;
@@ -197,6 +261,13 @@ impl Assembler {
         } else if self.part_is_full(index) {
             self.flush_part();
         }
+        if index == self.lead {
+            self.join_early();
+            if self.boundary_is_fresh {
+                let at_us = self.tracks.get(index).map(|queue| queue.micros(sample.dts_ticks));
+                self.boundary_us = at_us;
+            }
+        }
         let ticks = self.tracks.get_mut(index).map_or(0, |queue| queue.push(sample));
         if let Some(open) = &mut self.open {
             open.lead_ticks = open.lead_ticks.saturating_add(if open.lead == index { ticks } else { 0 });
@@ -206,13 +277,28 @@ impl Assembler {
         self.boundary_is_fresh &= index != self.lead;
     }
 
+    /// Lets the samples that wait into the fragment that the leading track's sample begins.
+    fn join_early(&mut self) {
+        for sample in self.early.take() {
+            let queue = self.tracks.iter_mut().find(|queue| queue.track.number == sample.track);
+            if let Some(queue) = queue {
+                queue.settle_before(sample.dts_ticks);
+                queue.push(sample);
+            }
+        }
+    }
+
     /// The producer says that the fragment under way is complete.
     pub(crate) fn end_of_fragment(&mut self, now: WallTime) {
         self.finish_fragment(Flags::default(), now);
     }
 
-    /// The input is over: finishes what is under way, as partial unless the end was `clean`.
+    /// The input is over: finishes what is under way, as partial unless the end was `clean`. What
+    /// then still waits for the picture that it belongs to begins a fragment that never came.
     pub(crate) fn end(&mut self, clean: bool, now: WallTime) {
+        if !clean {
+            self.early.take();
+        }
         self.finish_fragment(Flags::default().with_if(Flags::PARTIAL, !clean), now);
     }
 
@@ -235,6 +321,12 @@ impl Assembler {
             if video { self.settings.max_fragment_duration } else { self.settings.audio_fragment_duration };
         let lasted_us = queue.micros(open.lead_ticks);
         let long_enough = u128::try_from(lasted_us).is_ok_and(|us| us >= longest.as_micros());
+        if !video && self.boundary_is_fresh {
+            let since = self.boundary_us.map(|before| queue.micros(sample.dts_ticks).saturating_sub(before));
+            if lasted_us >= AUDIO_BOUNDARY_US || since.is_some_and(|us| us >= AUDIO_BOUNDARY_US) {
+                return true;
+            }
+        }
         (video && sample.sync) || hole || full || long_enough
     }
 
@@ -374,6 +466,7 @@ impl Assembler {
 
     /// Ends the fragment under way with all that is held back.
     fn finish_fragment(&mut self, flags: Flags, now: WallTime) {
+        self.release_early(now);
         if self.open.is_none()
             && let Some(index) = self.tracks.iter().position(|queue| !queue.is_empty())
         {

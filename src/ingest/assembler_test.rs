@@ -81,6 +81,11 @@ impl Bench {
         self.assembler.sample(sample, self.now);
     }
 
+    /// A Cluster begins.
+    fn boundary(&mut self, timecode: i64) {
+        self.assembler.boundary(Boundary { timecode, timescale: 1000 }, self.now);
+    }
+
     /// 25 frames per second with a key frame every second, and AAC, interleaved by time.
     fn interleaved(&mut self, from_ms: i64, to_ms: i64) {
         let mut frame = from_ms * 48 / 1024;
@@ -271,6 +276,103 @@ fn audio_that_says_how_long_it_lasts_stays_with_the_picture_it_came_with() {
     assert_eq!(told.iter().map(|f| f.duration_us / 1000).collect::<Vec<_>>(), [2005, 2005, 1984]);
 }
 
+/// Clusters of a second as FFmpeg writes them, each beginning with the frame of sound before its
+/// key frame; from second `from` on.
+fn clusters(bench: &mut Bench, from: i64, to: i64) {
+    let begin_ms = |frame: i64| frame * 1024 / 48;
+    for second in from..to {
+        bench.boundary(second * 1000);
+        let reaches = |frame: &i64| begin_ms(*frame + 1) / 1000 == second;
+        let mut frames = (0..to * 50).filter(reaches).peekable();
+        for ms in (second * 1000..(second + 1) * 1000).step_by(40) {
+            while let Some(frame) = frames.next_if(|frame| begin_ms(*frame) <= ms) {
+                bench.audio(frame);
+            }
+            bench.video(ms, ms % 1000 == 0);
+        }
+    }
+}
+
+#[test]
+fn a_fragment_holds_the_same_samples_wherever_its_connection_began() {
+    // With durations that the container states, and without.
+    for audio_ticks in [1024, 0] {
+        let all = {
+            let mut bench = Bench::new(Timing::Start(NOW), vec![video_track(), audio_track()]);
+            bench.audio_ticks = audio_ticks;
+            clusters(&mut bench, 0, 8);
+            bench.end()
+        };
+        assert_eq!(all.len(), 8);
+        for from in 1..8 {
+            let mut bench = Bench::new(Timing::Start(NOW), vec![video_track(), audio_track()]);
+            bench.audio_ticks = audio_ticks;
+            clusters(&mut bench, from as i64, 8);
+            for (again, first) in bench.end().iter().zip(&all[from..]) {
+                assert_eq!(again.producer_ms, first.producer_ms);
+                assert_eq!(again.samples(AUDIO), first.samples(AUDIO), "from {from}");
+                assert_eq!(again.samples(VIDEO), first.samples(VIDEO), "from {from}");
+            }
+        }
+        let audio: Vec<i64> = all.iter().flat_map(|f| f.samples(AUDIO)).map(|s| s.dts_ticks).collect();
+        assert!(audio.is_sorted() && all[1].samples(AUDIO)[0].dts_ticks < 48_000);
+    }
+}
+
+#[test]
+fn sound_that_begins_a_cluster_stays_with_its_fragment_if_no_key_frame_follows() {
+    let mut bench = Bench::new(Timing::Start(NOW), vec![video_track(), audio_track()]);
+    bench.audio_ticks = 1024;
+    bench.interleaved(0, 640);
+    bench.boundary(640);
+    bench.audio(30);
+    bench.video(640, false);
+    bench.interleaved(680, 1000);
+    // And if no picture follows at all, it is not kept for ever.
+    bench.boundary(1000);
+    for frame in 47..(48_000 * 8 / 1024) {
+        bench.audio(frame);
+    }
+    assert!(bench.assembler.lead_is_late && bench.assembler.early.samples().is_empty());
+    let told = bench.end();
+    let audio: Vec<i64> = told.iter().flat_map(|f| f.samples(AUDIO)).map(|s| s.dts_ticks / 1024).collect();
+    assert_eq!(audio, (0..audio.len() as i64).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_breaks_off_before_the_key_frame_is_no_part_of_the_fragment_before() {
+    let mut bench = Bench::new(Timing::Start(NOW), vec![video_track(), audio_track()]);
+    bench.audio_ticks = 1024;
+    bench.interleaved(0, 1000);
+    let sound = |told: &[Told]| told[0].samples(AUDIO).len();
+    bench.boundary(1000);
+    bench.audio(47);
+    bench.audio(48);
+    bench.assembler.end(false, NOW);
+    let told = bench.told();
+    assert_eq!((told.len(), sound(&told)), (1, 47));
+}
+
+#[test]
+fn sound_alone_begins_fragments_with_its_clusters() {
+    let all = |from: i64| {
+        let mut bench = Bench::new(Timing::Start(NOW), vec![audio_track()]);
+        bench.audio_ticks = 1024;
+        for frame in from * 240..5 * 240 {
+            if frame % 240 == 0 {
+                bench.boundary(frame * 1024 / 48);
+            }
+            bench.audio(frame);
+        }
+        bench.end().iter().map(|f| (f.producer_ms, f.samples(AUDIO).len())).collect::<Vec<_>>()
+    };
+    // Clusters of 5.12 s: two fragments of two seconds and the rest.
+    assert_eq!(all(0).len(), 15);
+    for from in 1..5 {
+        assert_eq!(all(from), all(0)[from as usize * 3..]);
+    }
+}
+
 #[test]
 fn audio_goes_on_without_the_video_that_stopped() {
     let mut bench = Bench::new(Timing::Start(NOW), vec![video_track(), audio_track()]);
@@ -346,7 +448,7 @@ fn a_track_that_joins_late_waits_for_the_next_key_frame() {
 #[test]
 fn the_timecode_is_the_clusters_or_the_key_frames_own() {
     let mut bench = Bench::new(Timing::Start(NOW), vec![video_track(), audio_track()]);
-    bench.assembler.boundary(Boundary { timecode: -5, timescale: 1000 });
+    bench.boundary(-5);
     bench.audio(0);
     bench.interleaved(0, 2000);
     let told = bench.end();

@@ -9,10 +9,12 @@
 mod ack;
 mod assembler;
 mod connection;
+mod early;
 mod opening;
 mod producer_clock;
 mod put;
 mod refusal;
+mod repeat;
 mod session;
 mod step;
 mod track_queue;

@@ -6,7 +6,7 @@ use futures_util::stream;
 use kinora_base::StreamName;
 use kinora_store::{Options, Store};
 
-use crate::ingest::Timing;
+use crate::ingest::{CutSettings, Timing};
 use kinora_test_support::clip;
 
 use super::*;
@@ -24,6 +24,9 @@ impl Clock for TokioClock {
         self.0.elapsed()
     }
 }
+
+/// The producer states its times, so that they are the same when it comes again.
+const START: Timing = Timing::Start(WallTime::from_millis(1_750_000_000_000));
 
 struct Bench {
     store: Store,
@@ -149,6 +152,30 @@ async fn what_was_complete_is_stored_when_the_connection_breaks() {
     assert_eq!(ending.refusal.unwrap().code, "connection_lost");
     let newest = bench.stream().tail(1).unwrap().fragments;
     assert!(newest[0].flags.has(kinora_store::Flags::PARTIAL));
+}
+
+#[tokio::test]
+async fn what_breaks_off_is_stored_as_far_as_it_is_new() {
+    let bench = Bench::new();
+    let media = camera();
+    let cuts = [media.len() / 2, media.len() / 2 - 900, media.len() / 2 + 900, media.len()];
+    let mut stored = Vec::new();
+    for (at, broken) in cuts.into_iter().zip([true, true, true, false]) {
+        let opening =
+            Opening { session: Session::new(None, CutSettings::default(), START), ..bench.opening() };
+        let (sender, _acks) = mpsc::channel(64);
+        let put = Put::new(opening, bench.stream().writer().await.unwrap(), sender);
+        let end = broken.then(|| Err(BodyError("reset".into())));
+        let chunks = stream::iter([Ok(media.slice(..at))].into_iter().chain(end));
+        let ending = put.run(chunks, never()).await;
+        stored.push((ending.fragments, ending.repeated));
+    }
+    // One whole, one broken off; the same and less; the whole again and more; the whole again, the
+    // broken one whole, and the last.
+    assert_eq!(stored, [(2, 0), (2, 2), (2, 1), (3, 1)]);
+    let fragments = bench.stream().tail(10).unwrap().fragments;
+    let flags: Vec<_> = fragments.iter().map(|f| f.flags.has(Flags::PARTIAL)).collect();
+    assert_eq!(flags, [false, true, true, false, false]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -89,7 +89,7 @@ impl Session {
             }
             match event {
                 Event::Tracks(tracks) => self.assembler.tracks(&tracks, now),
-                Event::Boundary(boundary) => self.assembler.boundary(boundary),
+                Event::Boundary(boundary) => self.assembler.boundary(boundary, now),
                 Event::Sample(sample) => {
                     self.samples += 1;
                     self.assembler.sample(sample, now);

@@ -73,7 +73,7 @@ impl StreamWriter {
                 format!("codec configuration {} was not registered lately", begin.configuration.0),
             )
         })?;
-        let number = if state.newest.has_time(begin.producer_time) {
+        let number = if state.newest.begun_at(begin.producer_time).next().is_some() {
             None
         } else {
             Some(self.spend_number(&mut state)?)
@@ -166,25 +166,11 @@ impl StreamWriter {
             ));
         }
         let begin = under_way.begin;
-        let (sender, receiver) = oneshot::channel();
-        let durable = Durable(receiver);
+        let is_partial = finish.flags.has(Flags::PARTIAL);
         if under_way.number.is_none()
-            && let Some(fragment) = state.newest.find(begin.producer_time, bytes, payload_crc).cloned()
+            && let Some(fragment) = state.newest.find(begin.producer_time, content_crc, is_partial).cloned()
         {
-            add(&volume.counters.repeated_fragments, 1);
-            let pending = state.pending.iter_mut().find(|pending| pending.fragment.number == fragment.number);
-            let state = match pending {
-                Some(pending) => {
-                    pending.waiting.push(sender);
-                    FragmentState::Buffered
-                }
-                None => {
-                    // Nobody else has the receiver, so this arrives.
-                    let _ = sender.send(Ok(()));
-                    FragmentState::Persisted
-                }
-            };
-            return Ok(Finished { fragment: Fragment { state, ..fragment }, repeated: true, durable });
+            return Ok(self.repeated(state, fragment));
         }
         let waiting = state.pending_bytes.saturating_add(length);
         if waiting > limits.max_uncommitted_bytes && !state.pending.is_empty() {
@@ -196,6 +182,8 @@ impl StreamWriter {
                 ),
             ));
         }
+        let (sender, receiver) = oneshot::channel();
+        let durable = Durable(receiver);
         let number = match under_way.number {
             Some(number) => number,
             None => self.spend_number(state)?,
@@ -215,7 +203,7 @@ impl StreamWriter {
             state: FragmentState::Buffered,
         };
         let payload: Vec<_> = std::iter::once(finish.head).chain(finish.data).collect();
-        state.newest.push(fragment.clone(), payload_crc);
+        state.newest.push(fragment.clone());
         state.pending_bytes = waiting;
         state.pending.push_back(Pending {
             fragment: fragment.clone(),
@@ -231,6 +219,69 @@ impl StreamWriter {
         add(&volume.counters.queued_bytes, length);
         self.stream.enqueue(state);
         Ok(Finished { fragment, repeated: false, durable })
+    }
+
+    /// The fragment `again` once more: durable when the first time is.
+    fn repeated(&self, state: &mut State, again: Fragment) -> Finished {
+        add(&self.stream.volume.counters.repeated_fragments, 1);
+        let (sender, receiver) = oneshot::channel();
+        let pending = state.pending.iter_mut().find(|pending| pending.fragment.number == again.number);
+        let state = match pending {
+            Some(pending) => {
+                pending.waiting.push(sender);
+                FragmentState::Buffered
+            }
+            None => {
+                // Nobody else has the receiver, so this arrives.
+                let _ = sender.send(Ok(()));
+                FragmentState::Persisted
+            }
+        };
+        Finished { fragment: Fragment { state, ..again }, repeated: true, durable: Durable(receiver) }
+    }
+
+    /// Completes the fragment under way, which [`Begun::PossiblyRepeated`] said may be repeated, as
+    /// a repeat of the fragment `number`, whose samples the caller has compared.
+    ///
+    /// # Errors
+    /// As [`Self::begin`]; `NotFound` if `number` is not among [`Self::begun_alike`].
+    pub fn repeat(&mut self, number: FragmentNumber) -> Result<Finished, Error> {
+        let alike = self.begun_alike();
+        let mut state = self.enter()?;
+        state.under_way = None;
+        let again = alike.into_iter().find(|fragment| fragment.number == number).ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, format!("fragment {number} did not begin at the same time"))
+        })?;
+        Ok(self.repeated(&mut state, again))
+    }
+
+    /// Whether [`Self::finish`] would recognize this as repeated, by the content's checksum.
+    #[must_use]
+    pub fn recognizes(&self, finish: &Finish) -> bool {
+        let (content_crc, _) = checksum_pieces(finish.data.iter().map(Bytes::as_ref));
+        let state = lock(&self.stream.state);
+        let under_way = state.under_way.as_ref().filter(|under_way| under_way.number.is_none());
+        let is_partial = finish.flags.has(Flags::PARTIAL);
+        under_way.is_some_and(|under_way| {
+            state.newest.find(under_way.begin.producer_time, content_crc, is_partial).is_some()
+        })
+    }
+
+    /// The newest fragments that began at the same producer time as the one under way, if that
+    /// may be a repeated one.
+    #[must_use]
+    pub fn begun_alike(&self) -> Vec<Fragment> {
+        let state = lock(&self.stream.state);
+        let under_way = state.under_way.as_ref().filter(|under_way| under_way.number.is_none());
+        under_way.map_or_else(Vec::new, |under_way| {
+            state.newest.begun_at(under_way.begin.producer_time).cloned().collect()
+        })
+    }
+
+    /// The stream that it writes.
+    #[must_use]
+    pub fn stream(&self) -> &Arc<Stream> {
+        &self.stream
     }
 
     /// Gives up the fragment under way, if any; its number is spent.

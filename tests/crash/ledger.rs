@@ -11,7 +11,7 @@ use kinora_test_support::get;
 use serde_json::Value;
 
 use super::chance::Chance;
-use super::source::{Kind, Samples, Source};
+use super::source::{Samples, Source};
 
 /// Producer time at which every stream begins, in milliseconds since 1970.
 pub(crate) const START_MS: i64 = 1_767_225_600_000;
@@ -77,11 +77,11 @@ impl Ledger {
             assert_eq!(before, time, "{stream}: number {number} was given to another fragment: {ack}");
         }
         if ack["event"] == "persisted" {
-            self.acknowledged(stream, source, ack);
+            self.acknowledged(stream, ack);
         }
     }
 
-    fn acknowledged(&mut self, stream: &str, source: &Source, ack: &Value) {
+    fn acknowledged(&mut self, stream: &str, ack: &Value) {
         let Some(promises) = self.streams.get_mut(stream) else { return };
         self.acks += 1;
         let number = ack["fragment"].as_u64().unwrap_or_else(|| panic!("{stream}: {ack}"));
@@ -98,12 +98,8 @@ impl Ledger {
             return;
         }
         let same = promises.by_time.insert(time_ms, number);
-        // Frames of sound may fall to either side of a cut, so what is sent again is the same
-        // only without them.
-        if matches!(source.kind, Kind::Pictures) {
-            let same = same.map(|number| &promises.by_number[&number].ack);
-            assert_eq!(same, None, "{stream}: stored again under another number: {ack}");
-        }
+        let same = same.map(|number| &promises.by_number[&number].ack);
+        assert_eq!(same, None, "{stream}: stored again under another number: {ack}");
         promises.by_number.insert(number, Promise { ack: ack.clone(), piece, file: None });
         promises.new.push(number);
     }

@@ -27,7 +27,6 @@ pub(crate) enum Kind {
 /// A clip.
 #[derive(Debug)]
 pub(crate) struct Source {
-    pub(crate) kind: Kind,
     /// What comes before the first piece and again at the start of each connection.
     pub(crate) head: Bytes,
     pub(crate) pieces: Vec<Piece>,
@@ -101,7 +100,7 @@ impl Source {
         });
         let sound: HashMap<Bytes, usize> = samples.sound.iter().cloned().zip(0..).collect();
         assert_eq!(sound.len(), samples.sound.len(), "no two frames of sound are the same");
-        Self { kind, head: file.slice(..cuts[0]), pieces: pieces.collect(), sound }
+        Self { head: file.slice(..cuts[0]), pieces: pieces.collect(), sound }
     }
 
     /// The piece that begins at this time.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kinora_base::ErrorKind;
-use kinora_store::{Axis, Begun, Options, Store};
+use kinora_store::{Axis, Begun, Finish, Finished, Flags, Options, Store, StreamWriter};
 
 use super::harness::*;
 
@@ -148,6 +148,83 @@ fn what_a_producer_sends_again_is_stored_once() {
             store.close();
         }
     }
+}
+
+/// A second of media whose head depends on the connection that brings it.
+fn send(to: &mut StreamWriter, n: u64, connection: u64, flags: Flags) -> Finished {
+    begin(to, &take(n as i64)).unwrap();
+    let data = (0..8).map(|sample| payload(n * 100 + sample, 90)).collect();
+    let head = payload(connection, 30 + connection as usize);
+    to.finish(Finish { duration_us: 1_000_000, flags, head, data }).unwrap()
+}
+
+#[test]
+fn a_repeat_is_known_by_its_content_whatever_the_connection_adds() {
+    let folder = memory_folder();
+    let mut numbers = Vec::new();
+    for connection in 0..4 {
+        let store = open(folder.path());
+        let stream = store.create_stream(&name("cam")).unwrap();
+        let mut to = writer(&stream);
+        for n in 0..100 {
+            let sent = send(&mut to, n, connection, Flags::default());
+            assert_eq!(sent.repeated, connection > 0, "{n} by connection {connection}");
+            if connection == 0 {
+                numbers.push(sent.fragment.number);
+            }
+            assert_eq!(sent.fragment.number, numbers[n as usize]);
+            wait(sent.durable).unwrap();
+        }
+        // Orderly, or as after a crash.
+        if connection % 2 == 0 {
+            store.close();
+        }
+    }
+}
+
+#[test]
+fn repeats_are_known_after_a_restart_from_as_many_segments_as_it_takes() {
+    let folder = memory_folder();
+    let count = 200;
+    let store = open(folder.path());
+    let stream = store.create_stream(&name("cam")).unwrap();
+    let mut to = writer(&stream);
+    (0..count).for_each(|n| wait(send(&mut to, n, 0, Flags::default()).durable).unwrap());
+    store.close();
+    assert!(store.statistics().sealed_segments > 2, "{:?}", store.statistics());
+    drop((to, stream, store));
+    let store = open(folder.path());
+    let stream = store.create_stream(&name("cam")).unwrap();
+    let mut to = writer(&stream);
+    for n in 0..count {
+        assert!(send(&mut to, n, 1, Flags::default()).repeated, "{n}");
+    }
+    assert_eq!(stream.summary().fragments, count);
+}
+
+#[test]
+fn what_broke_off_is_no_repeat_of_the_whole_and_stays_beside_it() {
+    let folder = memory_folder();
+    let store = open(folder.path());
+    let stream = store.create_stream(&name("cam")).unwrap();
+    let mut to = writer(&stream);
+    let partial = send(&mut to, 1, 0, Flags::PARTIAL);
+    assert!(send(&mut to, 1, 1, Flags::PARTIAL).repeated, "the same again");
+    let whole = send(&mut to, 1, 2, Flags::default());
+    assert!(!whole.repeated, "cut exactly at its end it would pass for broken for ever");
+    for flags in [Flags::PARTIAL, Flags::default()] {
+        let again = send(&mut to, 1, 3, flags);
+        assert!(again.repeated);
+        assert_eq!(again.fragment.number, whole.fragment.number);
+    }
+    begin(&mut to, &take(1)).unwrap();
+    let alike: Vec<_> = to.begun_alike().iter().map(|fragment| fragment.number).collect();
+    assert_eq!(alike, [partial.fragment.number, whole.fragment.number]);
+    // Whoever compares more than a checksum may say which one it is, if it began then.
+    assert_eq!(to.repeat(partial.fragment.number).unwrap().fragment.number, partial.fragment.number);
+    begin(&mut to, &take(2)).unwrap();
+    assert_eq!(to.begun_alike(), []);
+    assert_eq!(to.repeat(partial.fragment.number).unwrap_err().kind, ErrorKind::NotFound);
 }
 
 #[test]

@@ -118,7 +118,11 @@ impl Opening<'_> {
             state.sums = row.totals.map(Sums::from).unwrap_or_default();
         }
         let has_segments = open.is_some() || state.sums.fragments > 0;
-        if let Some(row) = database.segments_by_number(self.id, 0, u64::MAX, true, 1)?.into_iter().next() {
+        let mut newest =
+            database.segments_by_number(self.id, 0, u64::MAX, true, Newest::MAX_SEGMENTS)?.into_iter();
+        if let Some(row) = newest.next() {
+            let in_newest = u64::from(row.count) + open.as_ref().map_or(0, |open| open.entries.len() as u64);
+            self.remember_older(&mut state, newest, in_newest);
             self.resume_sealed(&mut state, row)?;
         }
         let appender = open.map(|recovered| {
@@ -127,10 +131,10 @@ impl Opening<'_> {
             state.epoch = recovered.appender.epoch.max(state.epoch);
             state.last_received = recovered.newest().or(state.last_received);
             let open = Open::new(&recovered.appender, recovered.entries);
-            for (fragment, entry) in open.fragments().zip(&open.entries) {
+            for fragment in open.fragments() {
                 state.sums.add(&fragment);
                 state.discontinuities = state.discontinuities.max(fragment.discontinuities);
-                state.newest.push(fragment, entry.payload_crc);
+                state.newest.push(fragment);
             }
             state.segments.open = Some(open);
             recovered.appender
@@ -146,6 +150,29 @@ impl Opening<'_> {
         Ok((state, appender))
     }
 
+    /// Remembers fragments of segments before the newest, as long as fewer than enough are `known`
+    /// from later ones.
+    fn remember_older(
+        &self,
+        state: &mut State,
+        newest_first: impl Iterator<Item = SegmentRow>,
+        mut known: u64,
+    ) {
+        let mut wanted: Vec<SegmentRow> = newest_first
+            .take_while(|row| {
+                let needed = known < Newest::COUNT as u64;
+                known += u64::from(row.count);
+                needed
+            })
+            .collect();
+        while let Some(row) = wanted.pop() {
+            // What cannot be read is for `verify` to tell; a repeat of it is stored again.
+            if let Ok(sealed) = Sealed::load(self.volume.disk.as_ref(), &self.folder.join(row.file_name())) {
+                sealed.fragments().for_each(|fragment| state.newest.push(fragment));
+            }
+        }
+    }
+
     /// Takes over what the newest sealed segment tells.
     fn resume_sealed(&mut self, state: &mut State, row: SegmentRow) -> Result<(), Error> {
         state.next_ordinal = row.first_ordinal + u64::from(row.count);
@@ -157,8 +184,8 @@ impl Opening<'_> {
                 let newest = sealed.footer.entries.last();
                 state.discontinuities = newest.map_or(0, |entry| entry.discontinuities);
                 let skip = sealed.footer.entries.len().saturating_sub(Newest::COUNT);
-                for (fragment, entry) in sealed.fragments().zip(&sealed.footer.entries).skip(skip) {
-                    state.newest.push(fragment, entry.payload_crc);
+                for fragment in sealed.fragments().skip(skip) {
+                    state.newest.push(fragment);
                 }
                 state.segments.full.push_back(Arc::new(sealed));
                 Ok(())

@@ -1,0 +1,47 @@
+//! Whether a fragment was stored before, where the store's checksum of its content does not tell.
+//!
+//! Samples are compared, track by track: the order in which the tracks' samples lie may differ,
+//! since parts are cut by times that a connection rounds in its own way; and what breaks off may be
+//! only the beginning of what is stored.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kinora_base::FragmentNumber;
+use kinora_media::Sample;
+use kinora_media::packed::Payload;
+use kinora_store::{Flags, Fragment, Stream};
+
+/// The one of these fragments that has the same samples as `sent` or, if that broke off, begins
+/// with them. Reads the fragments: blocks. What cannot be read counts as different.
+pub(super) fn find(
+    sent: &[Bytes],
+    broke_off: bool,
+    alike: &[Fragment],
+    stream: &Arc<Stream>,
+) -> Option<FragmentNumber> {
+    let sent = Payload::parse(sent).ok()?.samples();
+    // What was kept though it broke off is no match for what is whole; see `store/duplicates.rs`.
+    let mut candidates = alike.iter().filter(|fragment| broke_off || !fragment.flags.has(Flags::PARTIAL));
+    let same = candidates.find(|fragment| {
+        let payload = stream.read(fragment.number).and_then(|payload| payload.whole());
+        let stored = payload.ok().and_then(|payload| Payload::parse(&payload).ok());
+        stored.is_some_and(|stored| {
+            let stored = stored.samples();
+            (broke_off || stored.len() == sent.len()) && each_track_begins(&stored, &sent)
+        })
+    })?;
+    Some(same.number)
+}
+
+/// Whether each track of `stored` begins with its samples in `sent`.
+fn each_track_begins(stored: &[Sample], sent: &[Sample]) -> bool {
+    let mut tracks: Vec<u32> = sent.iter().map(|sample| sample.track).collect();
+    tracks.sort_unstable();
+    tracks.dedup();
+    tracks.into_iter().all(|track| {
+        let of_track = |sample: &&Sample| sample.track == track;
+        let mut stored = stored.iter().filter(of_track);
+        sent.iter().filter(of_track).all(|sent| stored.next().is_some_and(|kept| kept.data == sent.data))
+    })
+}
