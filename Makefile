@@ -24,13 +24,12 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 .PHONY: demo
-demo: setup-demo web/dist/index.html ## A server and a camera with sound and clock, until Ctrl-C (PORT=8080)
-	$(call step,building the server)
-	@cargo build --release --locked --bin kinora
+demo: build ## A server and a camera with sound and clock, until Ctrl-C (PORT=8080)
 	@exec samples/demo.sh $(target)/release/kinora
 
 .PHONY: build
 build: setup-demo web/dist/index.html ## The server with the web app in it: target/release/kinora
+	$(call step,building the server)
 	@cargo build --release --locked --bin kinora
 
 .PHONY: test

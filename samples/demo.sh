@@ -15,19 +15,28 @@ url=http://127.0.0.1:$port
 server='' camera=''
 
 stop() {
-    trap - EXIT HUP INT TERM
+    # Pressing Ctrl-C again must not leave them behind.
+    trap - EXIT
+    trap '' HUP INT TERM
     # The camera first, so that its last fragment is complete when the server drains.
     for pid in "$camera" "$server"; do
         [[ -n $pid ]] || continue
         kill -TERM "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true
     done
-    echo "stopped; what was recorded is in $data"
+    # Below what the terminal shows of Ctrl-C.
+    printf '\n%s\n' "stopped; what was recorded is in $data"
 }
 
 fail() {
     echo "demo: $*" >&2
     exit 1
+}
+
+# Whether there is something to see: from the first complete fragment on, and not only of the last demo.
+playable() {
+    curl --silent "$url/v1/streams/demo" | grep -q '"state":"live"' &&
+        curl --silent --fail --output /dev/null "$url/v1/streams/demo/hls/index.m3u8"
 }
 
 if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
@@ -54,10 +63,10 @@ camera=$!
 set +m
 for _ in $(seq 150); do
     kill -0 "$camera" 2>/dev/null || fail "the camera ended: $(tail -n 5 "$data.camera.log")"
-    curl --silent "$url/v1/streams/demo" | grep -q '"state":"live"' && break
+    playable && break
     sleep 0.1
 done
-curl --silent "$url/v1/streams/demo" | grep -q '"state":"live"' ||
+playable ||
     fail "no media after 15 s, see $data.log and $data.camera.log"
 
 cat <<MESSAGE
@@ -70,8 +79,12 @@ cat <<MESSAGE
   Ctrl-C stops both.
 
 MESSAGE
-# Whichever ends first ends the demo.
-wait -n "$server" "$camera" || true
+# Whichever ends first ends the demo. Looking now and then cannot miss an end, as `wait -n` misses
+# one that came just before it.
+while kill -0 "$server" 2>/dev/null && kill -0 "$camera" 2>/dev/null; do
+    sleep 0.5 &
+    wait $!
+done
 if kill -0 "$server" 2>/dev/null; then
     fail "the camera ended: $(tail -n 5 "$data.camera.log")"
 fi
