@@ -83,6 +83,14 @@ impl ApiError {
             .with_hint("GET /v1/streams lists the streams; pushing media to a new name creates it")
     }
 
+    /// The stream exists, but its files cannot be used.
+    #[must_use]
+    pub fn out_of_service(name: &StreamName) -> Self {
+        let message = format!("the stream {name} is out of service: its files cannot be used");
+        Self::new(ErrorKind::Unavailable, "stream_out_of_service", message)
+            .with_hint("the server's log says what is wrong and where; put it right, then restart the server")
+    }
+
     /// A defect of ours: logged, and not explained to the caller.
     pub fn internal(what: &dyn std::fmt::Display) -> Self {
         Self::ours(ErrorKind::Internal, what)

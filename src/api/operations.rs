@@ -86,6 +86,7 @@ fn record(statistics: &Statistics) {
     }
     for (name, value) in [
         ("kinora_store_damaged_places", statistics.damaged_places),
+        ("kinora_store_streams_out_of_service", statistics.out_of_service),
         ("kinora_store_queued_bytes", statistics.queued_bytes),
         ("kinora_store_open_segments", statistics.open_segments),
     ] {

@@ -41,10 +41,13 @@ impl AppState {
     /// The stream called `name`.
     ///
     /// # Errors
-    /// A bad name, or no such stream.
+    /// A bad name, no such stream, or one that is out of service.
     pub fn stream(&self, name: &str) -> Result<Arc<Stream>, ApiError> {
         let name = StreamName::new(name)?;
-        self.store.stream(&name).ok_or_else(|| ApiError::stream_not_found(&name))
+        self.store.stream(&name).ok_or_else(|| match self.store.out_of_service(&name) {
+            Some(_) => ApiError::out_of_service(&name),
+            None => ApiError::stream_not_found(&name),
+        })
     }
 }
 

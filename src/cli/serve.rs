@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum_server::Handle;
 use clap::Args;
 use kinora_base::Clock;
-use kinora_store::{Options, Store};
+use kinora_store::{Foreign, Options, Store};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,6 +35,9 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 /// How often the metrics' raw samples are folded into their histograms: they pile up until then,
 /// whether anybody reads the metrics or not.
 const METRICS_UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// Most things that are not ours which one warning names.
+const MOST_FOREIGN_NAMED: usize = 20;
 
 /// Sizes of segments, in bytes, that make sense: smaller ones are all header and footer, larger
 /// ones are more than their 32-bit offsets reach.
@@ -163,6 +166,25 @@ fn report_recovery(store: &Store) {
     for damage in &recovery.damages {
         tracing::error!("damage found: {damage}; run `kinora verify` to read everything");
     }
+    for refused in &recovery.out_of_service {
+        tracing::error!(
+            "the stream '{}' is out of service: {}; nothing of it was changed, all other streams run; \
+             put it right, then restart the server",
+            refused.stream,
+            refused.error
+        );
+    }
+    warn_of_foreign(&recovery.foreign);
+}
+
+fn warn_of_foreign(foreign: &[Foreign]) {
+    if foreign.is_empty() {
+        return;
+    }
+    let named: Vec<String> = foreign.iter().take(MOST_FOREIGN_NAMED).map(Foreign::to_string).collect();
+    let more = foreign.len().saturating_sub(named.len());
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    tracing::warn!("left alone in the data folder, because it is not ours: {}{more}", named.join("; "));
 }
 
 fn cannot_listen(listen: &str, error: &std::io::Error) -> Failure {

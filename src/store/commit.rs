@@ -8,7 +8,7 @@ use std::sync::mpsc::Sender;
 
 use bytes::Bytes;
 
-use crate::error::{is_full, is_out_of_files};
+use crate::error::{is_full, is_local, is_out_of_files};
 use crate::format::{SegmentHeader, SegmentId};
 use crate::keeper::Job;
 use crate::lane::Lane;
@@ -169,7 +169,7 @@ fn begin_segment(stream: &Stream, volume: &Volume, batch: &Batch) -> Option<Appe
         Err(error) => {
             let reason = if is_full(&error) {
                 volume.full(&error)
-            } else if is_out_of_files(&error) {
+            } else if is_out_of_files(&error) || is_local(&error) {
                 Error::io("create a segment in", &stream.folder, &error)
             } else {
                 volume.fail("create a segment in", &stream.folder, &error)

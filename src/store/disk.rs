@@ -4,8 +4,9 @@
 //! It knows nothing of streams or formats. Tests implement the same trait to fail, to write
 //! short, to record the order of calls and to lose power.
 
+use std::ffi::OsString;
 use std::fmt::Debug;
-use std::fs::{File, OpenOptions};
+use std::fs::{DirEntry, File, FileType, OpenOptions};
 use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -50,7 +51,7 @@ pub trait Disk: Send + Sync + Debug + 'static {
     /// Those of the operating system.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
 
-    /// Creates a folder; its parent exists. One that exists is no error.
+    /// Creates a folder; its parent exists. One that exists is no error, a link to one is.
     ///
     /// # Errors
     /// Those of the operating system.
@@ -68,11 +69,11 @@ pub trait Disk: Send + Sync + Debug + 'static {
     /// Those of the operating system. After one, nothing is known of any name in it.
     fn sync_folder(&self, path: &Path) -> io::Result<()>;
 
-    /// The names in a folder, in no order.
+    /// What is in a folder, in no order.
     ///
     /// # Errors
     /// Those of the operating system.
-    fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+    fn list(&self, path: &Path) -> io::Result<Vec<Listed>>;
 
     /// How much room there is around `path`; none where that cannot be told.
     ///
@@ -80,6 +81,39 @@ pub trait Disk: Send + Sync + Debug + 'static {
     /// Those of the operating system.
     fn room(&self, _path: &Path) -> io::Result<Option<Room>> {
         Ok(None)
+    }
+}
+
+/// A name in a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The name.
+    pub name: OsString,
+    /// What it stands for.
+    pub kind: ListedKind,
+}
+
+/// What a name in a folder stands for. Links are not followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListedKind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symbolic link, wherever it leads.
+    Link,
+    /// A pipe, socket or device, which opening could wait for forever.
+    Special,
+}
+
+impl From<FileType> for ListedKind {
+    fn from(kind: FileType) -> Self {
+        match kind {
+            kind if kind.is_file() => Self::File,
+            kind if kind.is_dir() => Self::Folder,
+            kind if kind.is_symlink() => Self::Link,
+            _ => Self::Special,
+        }
     }
 }
 
@@ -159,7 +193,9 @@ impl Disk for LocalDisk {
 
     fn create_folder(&self, path: &Path) -> io::Result<()> {
         match std::fs::create_dir(path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if std::fs::symlink_metadata(path)?.is_dir() { Ok(()) } else { Err(error) }
+            }
             result => result,
         }
     }
@@ -172,13 +208,12 @@ impl Disk for LocalDisk {
         File::open(path)?.sync_all()
     }
 
-    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in std::fs::read_dir(path)? {
-            // A name that is no UTF-8 is none of ours.
-            names.extend(entry?.file_name().into_string());
-        }
-        Ok(names)
+    fn list(&self, path: &Path) -> io::Result<Vec<Listed>> {
+        let listed = |entry: io::Result<DirEntry>| {
+            let entry = entry?;
+            Ok(Listed { name: entry.file_name(), kind: entry.file_type()?.into() })
+        };
+        std::fs::read_dir(path)?.map(listed).collect()
     }
 
     fn room(&self, path: &Path) -> io::Result<Option<Room>> {

@@ -46,6 +46,13 @@ pub(crate) fn is_out_of_files(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
+/// Whether `error` is about one name or folder (who may write there, what stands there already),
+/// so that nothing was written and no other folder of the volume is concerned.
+pub(crate) fn is_local(error: &io::Error) -> bool {
+    use io::ErrorKind::{AlreadyExists, NotADirectory, NotFound, PermissionDenied};
+    matches!(error.kind(), PermissionDenied | AlreadyExists | NotFound | NotADirectory)
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)

@@ -28,7 +28,10 @@ impl FolderLock {
     pub(crate) fn take(folder: &Path) -> Result<Self, Error> {
         create_durably(folder).map_err(|error| Error::io("create", folder, &error))?;
         let path = folder.join(LOCK);
-        let failed = |error: io::Error| Error::io("lock", &path, &error);
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::IsADirectory => taken(&path),
+            _ => Error::io("lock", &path, &error),
+        };
         let mut options = OpenOptions::new();
         let mut file =
             options.read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
@@ -77,10 +80,21 @@ impl Drop for FolderLock {
     }
 }
 
+/// Something that is not ours stands where a folder or file of ours belongs.
+pub(crate) fn taken(path: &Path) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        format!("{} is not what this server keeps there; move it away, then start again", path.display()),
+    )
+}
+
 /// Reads the clean file, if there is one.
 pub(crate) fn read_clean(disk: &dyn Disk, folder: &Path) -> Result<Option<Result<Clean, Malformed>>, Error> {
     let path = folder.join(Clean::NAME);
-    let content = read_small(disk, &path, LARGEST_CLEAN).map_err(|error| Error::io("read", &path, &error))?;
+    let content = read_small(disk, &path, LARGEST_CLEAN).map_err(|error| match error.kind() {
+        io::ErrorKind::IsADirectory => taken(&path),
+        _ => Error::io("read", &path, &error),
+    })?;
     let clean = content.map(|content| Clean::decode(&content));
     match clean {
         Some(Err(Malformed::Version(version))) => Err(Error::damaged(&path, 0, Malformed::Version(version))),

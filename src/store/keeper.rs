@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use kinora_base::ErrorKind;
 
-use crate::error::{is_full, is_out_of_files};
+use crate::error::{is_full, is_local, is_out_of_files};
 use crate::index::Watermark;
 use crate::retention::{Ballast, Pressure};
 use crate::segment::{Sealing, seal};
@@ -45,7 +45,7 @@ pub(crate) struct Keeper {
     volume: Arc<Volume>,
     streams: Streams,
     abrupt: Arc<AtomicBool>,
-    /// What failed for want of room.
+    /// What failed for want of room, or of the right to write in the stream's folder.
     again: Vec<Job>,
     marked: HashMap<i64, u64>,
     last: Duration,
@@ -120,7 +120,7 @@ impl Keeper {
                 add(&self.volume.counters.written_bytes, sealing.extra_bytes());
                 self.index(stream, sealing);
             }
-            Err(error) if is_full(&error) || is_out_of_files(&error) => {
+            Err(error) if is_full(&error) || is_out_of_files(&error) || is_local(&error) => {
                 self.again.push(Job::Seal(stream, sealing))
             }
             Err(error) => {

@@ -7,8 +7,9 @@ use kinora_base::{ManualClock, WallTime};
 
 use crate::disk::sync_failed;
 use crate::folder::FolderLock;
+use crate::format::folder_name;
 use crate::index::Database;
-use crate::open::{index_stream, stream_names};
+use crate::open::{Failed, Survey, index_stream};
 use crate::retention::Ballast;
 use crate::volume::Volume;
 use crate::{Damage, Disk, Error, LocalDisk, Options, Recovery};
@@ -47,9 +48,17 @@ pub fn rebuild_index(data_dir: &Path) -> Result<Rebuilt, Error> {
     let volume = Arc::new(Volume::new((data_dir, Arc::new(LocalDisk)), options, clock, database));
     let mut report = Recovery::default();
     let mut rebuilt = Rebuilt::default();
-    for name in stream_names(&LocalDisk, &volume.streams())? {
-        index_stream(&volume, &name, &mut report)?;
-        rebuilt.streams += 1;
+    for name in Survey::of(&LocalDisk, &volume.streams())?.names {
+        match index_stream(&volume, &name, &mut report) {
+            Ok(()) => rebuilt.streams += 1,
+            Err(Failed::All(error)) => return Err(error),
+            // It stays out of service until its files can be used, and is indexed then.
+            Err(Failed::Stream(error)) => {
+                let file = Path::new("streams").join(folder_name(&name));
+                let message = error.message;
+                report.damages.push(Damage { stream: Some(name), file, offset: 0, fragment: None, message });
+            }
+        }
     }
     rebuilt.segments = report.indexed_segments;
     rebuilt.damages = report.damages;

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use kinora_base::{FragmentNumber, StreamName};
 
+use crate::Error;
+
 /// A place where stored bytes are not what they should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
@@ -36,6 +38,31 @@ impl fmt::Display for Damage {
     }
 }
 
+/// Something in a place of ours that is not ours. It is left alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Foreign {
+    /// Where it is, relative to the data directory.
+    pub path: PathBuf,
+    /// Why it is not ours.
+    pub reason: &'static str,
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.path.display(), self.reason)
+    }
+}
+
+/// A stream whose files cannot be used. They are left as they are; everybody who asks for the
+/// stream is refused until the next start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutOfService {
+    /// Its name, as its folder says.
+    pub stream: StreamName,
+    /// What is wrong, and where.
+    pub error: Error,
+}
+
 /// What opening a store found and did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recovery {
@@ -47,6 +74,10 @@ pub struct Recovery {
     pub indexed_segments: u64,
     /// Damage to what was durable. Nothing of it was changed: what can be read is served.
     pub damages: Vec<Damage>,
+    /// What lies about that is not ours.
+    pub foreign: Vec<Foreign>,
+    /// Streams that could not be opened; all others were.
+    pub out_of_service: Vec<OutOfService>,
     /// Open segments with damage, which take no more fragments.
     pub(crate) damaged_segments: BTreeSet<PathBuf>,
 }
@@ -57,6 +88,8 @@ impl Recovery {
         self.discarded_bytes += other.discarded_bytes;
         self.indexed_segments += other.indexed_segments;
         self.damages.extend(other.damages);
+        self.foreign.extend(other.foreign);
+        self.out_of_service.extend(other.out_of_service);
         self.damaged_segments.extend(other.damaged_segments);
     }
 }

@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The store's figures since it was opened. All but the last four only grow.
+/// The store's figures since it was opened. All but the last five only grow.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Statistics {
     /// Fragments finished by writers, repeated ones not counted.
@@ -34,6 +34,8 @@ pub struct Statistics {
     pub discarded_bytes: u64,
     /// Damaged places that recovery found at opening.
     pub damaged_places: u64,
+    /// Streams that could not be opened.
+    pub out_of_service: u64,
     /// Payload bytes that wait for the disk now.
     pub queued_bytes: u64,
     /// Segments open now.
@@ -59,6 +61,7 @@ pub(crate) struct Counters {
     pub(crate) sealed_segments: AtomicU64,
     pub(crate) discarded_bytes: AtomicU64,
     pub(crate) damaged_places: AtomicU64,
+    pub(crate) out_of_service: AtomicU64,
     pub(crate) queued_bytes: AtomicU64,
     pub(crate) open_segments: AtomicU64,
     latency: [AtomicU64; Statistics::LATENCY_BOUNDS_US.len() + 1],
@@ -103,6 +106,7 @@ impl Counters {
             commit_latency_us: get(&self.latency_us),
             discarded_bytes: get(&self.discarded_bytes),
             damaged_places: get(&self.damaged_places),
+            out_of_service: get(&self.out_of_service),
             queued_bytes: get(&self.queued_bytes),
             open_segments: get(&self.open_segments),
         }

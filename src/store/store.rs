@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex};
 use kinora_base::{Clock, ErrorKind, StreamName};
 
 use crate::configurations::Configurations;
+use crate::deleted;
 use crate::disk::{replace_small, sync_failed};
-use crate::folder::{FolderLock, put_clean};
-use crate::format::{Clean, CleanStream, StreamFile, checksum};
+use crate::folder::{FolderLock, put_clean, taken};
+use crate::format::{Clean, CleanStream, StreamFile};
 use crate::index::Database;
 use crate::lane::{Lane, Stop};
-use crate::open::open_streams;
+use crate::open::{Files, open_streams};
 use crate::retention::Ballast;
 use crate::state::State;
 use crate::stream::{Lanes, Streams};
@@ -31,6 +32,8 @@ struct Inner {
     lanes: Lanes,
     streams: Streams,
     recovery: Recovery,
+    /// How an orderly shutdown left the streams that are out of service.
+    untouched: Vec<CleanStream>,
     /// Held while streams are created and deleted; tells whether the store is closing.
     changing: Mutex<bool>,
     running: Mutex<Option<Running>>,
@@ -94,8 +97,8 @@ impl Store {
         let mut volume = Volume::new((data_dir, disk), options, clock, database);
         volume.by_hand = by_hand;
         let volume = Arc::new(volume);
-        let (streams, recovery) = open_streams(&volume, &lanes)?;
-        let streams: Streams = Arc::new(Mutex::new(streams));
+        let opened = open_streams(&volume, &lanes)?;
+        let streams: Streams = Arc::new(Mutex::new(opened.streams));
         let workers = Workers::start(&volume, &lanes, &streams)?;
         let by_hand = match &workers {
             Workers::ByHand(workers) => Some(Arc::clone(workers)),
@@ -106,7 +109,8 @@ impl Store {
             volume,
             lanes,
             streams,
-            recovery,
+            recovery: opened.report,
+            untouched: opened.untouched,
             changing: Mutex::new(false),
             running: Mutex::new(Some(running)),
             by_hand,
@@ -172,6 +176,9 @@ impl Store {
         if let Some(stream) = self.stream(name) {
             return Ok(stream);
         }
+        if let Some(error) = self.out_of_service(name) {
+            return Err(error);
+        }
         let volume = &self.0.volume;
         if *closing {
             return Err(closed());
@@ -193,10 +200,19 @@ impl Store {
             ));
         }
         let content = StreamFile { name: name.clone(), created }.encode();
-        disk.create_folder(&folder)
-            .and_then(|()| replace_small(disk, &folder, StreamFile::NAME, &content))
+        let failed = |error: std::io::Error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => taken(&folder),
+            _ => Error::io("create", &folder, &error),
+        };
+        disk.create_folder(&folder).map_err(failed)?;
+        // An earlier attempt may have left it bare; anything more in it would become the stream's.
+        let files = Files::list(disk, &folder)?;
+        if !files.foreign.is_empty() || !files.sealed.is_empty() || !files.open.is_empty() {
+            return Err(taken(&folder));
+        }
+        replace_small(disk, &folder, StreamFile::NAME, &content)
             .and_then(|()| disk.sync_folder(&parent).map_err(sync_failed))
-            .map_err(|error| Error::io("create", &folder, &error))?;
+            .map_err(failed)?;
         let id = volume.database.add_stream(name, created)?;
         let state = State::new(Configurations::new(Vec::new(), 1, 0));
         let stream = Arc::new(Stream::new((volume, &self.0.lanes), name, created, id, (state, None)));
@@ -208,6 +224,15 @@ impl Store {
     #[must_use]
     pub fn stream(&self, name: &StreamName) -> Option<Arc<Stream>> {
         lock(&self.0.streams).get(name).cloned()
+    }
+
+    /// Why the stream `name` is out of service, if its files could not be opened.
+    #[must_use]
+    pub fn out_of_service(&self, name: &StreamName) -> Option<Error> {
+        let mut refused = self.0.recovery.out_of_service.iter();
+        let refused = refused.find(|refused| refused.stream == *name)?;
+        let message = format!("the stream '{name}' is out of service: {}", refused.error);
+        Some(Error::new(ErrorKind::Unavailable, message))
     }
 
     /// All streams, by name.
@@ -246,16 +271,18 @@ impl Inner {
         let volume = &self.volume;
         let (disk, parent) = (volume.disk.as_ref(), volume.streams());
         let gone = Error::new(ErrorKind::NotFound, format!("the stream '{}' was deleted", stream.name));
+        let place;
         {
             let mut appender = lock(&stream.appender);
             let mut folder_gone = lock(&stream.folder_gone);
-            let name = stream.name.as_str().as_bytes();
-            let name = format!("{}-{:08x}", stream.created.as_micros(), checksum(name));
+            let failed = |error| Error::io("delete", &stream.folder, &error);
+            place =
+                deleted::place(disk, &volume.deleted(), (&stream.name, stream.created)).map_err(failed)?;
             // The rename is what deletes: after it the stream is gone, whatever happens next.
-            disk.rename(&stream.folder, &volume.deleted().join(name))
+            disk.rename(&stream.folder, &place)
                 .and_then(|()| disk.sync_folder(&volume.deleted()).map_err(sync_failed))
                 .and_then(|()| disk.sync_folder(&parent).map_err(sync_failed))
-                .map_err(|error| Error::io("delete", &stream.folder, &error))?;
+                .map_err(failed)?;
             *folder_gone = true;
             let mut state = lock(&stream.state);
             state.ended = Some(gone.clone());
@@ -271,7 +298,20 @@ impl Inner {
         stream.changed();
         lock(&self.streams).remove(&stream.name);
         volume.cache.forget(stream.id);
-        volume.remove_deleted()?;
+        match deleted::empty(disk, &place) {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!(
+                stream = stream.name.as_str(),
+                "the stream is deleted; what was in its folder and is not a stream's was kept in {}",
+                place.display()
+            ),
+            // The next start tries again.
+            Err(error) => tracing::warn!(
+                stream = stream.name.as_str(),
+                "the stream is deleted, but still takes room: cannot empty {}: {error}",
+                place.display()
+            ),
+        }
         match volume.database.remove_stream(stream.id, stream.created) {
             Err(error) if error.kind == ErrorKind::StorageFull => {
                 // The stream is gone whether the index knows it or not; the keeper tries again, and
@@ -295,7 +335,8 @@ impl Inner {
         }
         let sound = running.workers.stop(how);
         if how == Stop::Drained && sound && self.volume.failure().is_none() {
-            let clean = Clean { streams: streams.iter().map(|stream| clean_stream(stream)).collect() };
+            let left = streams.iter().map(|stream| clean_stream(stream));
+            let clean = Clean { streams: left.chain(self.untouched.iter().cloned()).collect() };
             // Without it the next start recovers as after a crash, which loses nothing.
             let _ = put_clean(self.volume.disk.as_ref(), &self.volume.folder, &clean);
         }

@@ -140,18 +140,4 @@ impl Volume {
         self.watch.refused();
         self.watch.refusal().unwrap_or_else(|| Error::new(ErrorKind::StorageFull, error.to_string()))
     }
-
-    /// Removes the files of streams that were deleted.
-    pub(crate) fn remove_deleted(&self) -> Result<(), Error> {
-        let (disk, deleted) = (self.disk.as_ref(), self.deleted());
-        let failed = |error: io::Error| Error::io("empty", &deleted, &error);
-        for name in disk.list(&deleted).map_err(failed)? {
-            let folder = deleted.join(name);
-            for file in disk.list(&folder).map_err(failed)? {
-                disk.remove_file(&folder.join(file)).map_err(failed)?;
-            }
-            disk.remove_folder(&folder).map_err(failed)?;
-        }
-        Ok(())
-    }
 }

@@ -24,7 +24,7 @@ fn open_roomy(folder: &Path) -> Store {
     Store::open(folder, roomy(), clock()).unwrap()
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         let target = to.join(entry.file_name());
         if entry.file_type().unwrap().is_dir() {
@@ -228,9 +228,13 @@ fn an_unknown_format_version_is_refused_by_name() {
     let crc = crc32c::crc32c(&bytes[..HEADER - 4]);
     bytes[HEADER - 4..HEADER].copy_from_slice(&crc.to_le_bytes());
     std::fs::write(&path, bytes).unwrap();
-    let error = Store::open(folder.path(), roomy(), clock()).unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Corrupt);
-    assert!(error.message.contains("version 7") && error.message.contains(".open"), "{error}");
+    // The other streams of the directory still run.
+    let store = open_roomy(folder.path());
+    let refused = &store.recovery().out_of_service;
+    assert_eq!((refused.len(), refused[0].error.kind), (1, ErrorKind::Corrupt));
+    let message = &refused[0].error.message;
+    assert!(message.contains("version 7") && message.contains(".open"), "{message}");
+    assert!(store.stream(&name("cam")).is_none());
 }
 
 /// Two streams, many segments, closed.

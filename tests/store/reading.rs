@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use kinora_base::{ErrorKind, FragmentNumber};
-use kinora_store::{Disk, DiskFile, LocalDisk, Options, Payload, Store, Stream};
+use kinora_store::{Disk, DiskFile, Listed, LocalDisk, Options, Payload, Store, Stream};
 
 use super::harness::*;
 
@@ -59,7 +59,7 @@ impl Disk for Noting {
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
         LocalDisk.sync_folder(path)
     }
-    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+    fn list(&self, path: &Path) -> io::Result<Vec<Listed>> {
         LocalDisk.list(path)
     }
 }

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 
-use kinora_store::{Disk, DiskFile};
+use kinora_store::{Disk, DiskFile, Listed, ListedKind};
 
 /// What a power cut may tear a write into.
 const SECTOR: usize = 512;
@@ -379,11 +379,12 @@ impl Disk for SimDisk {
         })
     }
 
-    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+    fn list(&self, path: &Path) -> io::Result<Vec<Listed>> {
         self.with(|state| {
-            let inside =
-                state.now.files.keys().chain(&state.now.folders).filter(|p| p.parent() == Some(path));
-            Ok(inside.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect())
+            let files = state.now.files.keys().map(|path| (path, ListedKind::File));
+            let inside = files.chain(state.now.folders.iter().map(|path| (path, ListedKind::Folder)));
+            let inside = inside.filter(|(inside, _)| inside.parent() == Some(path));
+            Ok(inside.map(|(path, kind)| Listed { name: path.file_name().unwrap().into(), kind }).collect())
         })
     }
 }

@@ -21,4 +21,6 @@ mod reading;
 #[cfg(test)]
 mod sim;
 #[cfg(test)]
+mod strays;
+#[cfg(test)]
 mod writers;

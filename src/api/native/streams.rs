@@ -118,6 +118,9 @@ pub struct TrackInfo {
 pub struct StreamList {
     /// The streams, by name.
     streams: Vec<StreamInfo>,
+    /// Names of streams whose files cannot be used; the server's log says why. On the last page.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    out_of_service: Vec<String>,
     /// Pass it as `token` for the next page; null on the last.
     next_token: Option<String>,
 }
@@ -155,11 +158,14 @@ pub async fn list(
     let more = found.len() > limit;
     found.truncate(limit);
     let next_token = found.last().filter(|_| more).map(|stream| stream.name().to_string());
+    let refused = state.store.recovery().out_of_service.iter().filter(|_| !more);
+    let refused = refused.map(|refused| refused.stream.to_string());
+    let out_of_service = refused.filter(|name| name.starts_with(&params.prefix)).collect();
     let streams = blocking(move || {
         found.iter().map(|stream| describe(&state, stream)).collect::<Result<Vec<_>, ApiError>>()
     })
     .await?;
-    Ok(Json(StreamList { streams, next_token }))
+    Ok(Json(StreamList { streams, out_of_service, next_token }))
 }
 
 /// What is known of a stream.

@@ -12,7 +12,7 @@ mod stream;
 
 pub(crate) use clean::{Clean, CleanStream};
 pub(crate) use entry::{ConfigurationEntry, Entry, Footer};
-pub(crate) use name::{SegmentFileName, folder_name, open_name};
+pub(crate) use name::{FileName, SegmentFileName, folder_name, open_name};
 pub(crate) use record::{Kind, Record};
 pub(crate) use segment::{SegmentHeader, SegmentId, Trailer};
 pub(crate) use stream::StreamFile;

@@ -2,7 +2,7 @@
 
 use kinora_base::{StreamName, WallTime};
 
-use super::checksum;
+use super::{StreamFile, checksum};
 
 /// Longest name of a folder (`NAME_MAX` of Linux), one less than a stream's name may have.
 const LONGEST: usize = 255;
@@ -76,6 +76,32 @@ impl std::fmt::Display for SegmentFileName {
             Self::Sealed { first, start, end, count } => {
                 write!(f, "{first:0DIGITS$}_{}_{}_{count}.seg", start.as_micros(), end.as_micros())
             }
+        }
+    }
+}
+
+/// What a file in a stream's folder is for, as its name says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileName {
+    Segment(SegmentFileName),
+    /// The stream file.
+    Stream,
+    /// An open segment of which nothing could be read.
+    SetAside,
+    /// A small file that was being put in place.
+    Unfinished,
+}
+
+impl FileName {
+    /// Reads a file name; none if it is none of ours.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let aside = || Some(open_name(name.strip_suffix(".damaged")?.parse().ok()?));
+        match SegmentFileName::parse(name) {
+            Some(segment) => Some(Self::Segment(segment)),
+            None if name == StreamFile::NAME => Some(Self::Stream),
+            None if name.strip_suffix(".new") == Some(StreamFile::NAME) => Some(Self::Unfinished),
+            None if aside()?.strip_suffix(".open") == name.strip_suffix(".damaged") => Some(Self::SetAside),
+            None => None,
         }
     }
 }

@@ -3,10 +3,13 @@
 mod files;
 mod segments;
 mod store;
+mod survey;
 
-pub(crate) use files::{Files, stream_names};
+pub(crate) use files::Files;
 pub(crate) use store::open_streams;
+pub(crate) use survey::Survey;
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,6 +18,7 @@ use kinora_base::{ErrorKind, FragmentNumber, StreamName};
 use self::files::created;
 use crate::configurations::Configurations;
 use crate::duplicates::Newest;
+use crate::error::{is_full, is_local};
 use crate::format::CleanStream;
 use crate::index::{SegmentRow, StreamRow, Watermark};
 use crate::segment::{Appender, Recovered, Sealed};
@@ -22,7 +26,31 @@ use crate::segments::Open;
 use crate::state::{NUMBERS_IN_FLIGHT, State, Sums};
 use crate::stream::Lanes;
 use crate::volume::Volume;
-use crate::{Damage, Error, Recovery, Stream};
+use crate::{Damage, Error, Foreign, Recovery, Stream};
+
+/// Why a stream could not be opened.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// Its own files cannot be used. That is no other stream's business.
+    Stream(Error),
+    /// The index or the volume cannot be used, by any stream.
+    All(Error),
+}
+
+impl Failed {
+    /// The operating system refused to do `what`, which changes something, with `path`. Unless that
+    /// is about this one place or for want of room, the volume is not one to go on with.
+    fn change(what: &str, path: &Path, error: &io::Error) -> Self {
+        let failed = Error::io(what, path, error);
+        if is_local(error) || is_full(error) { Self::Stream(failed) } else { Self::All(failed) }
+    }
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Stream(error)
+    }
+}
 
 /// What the store knew of a stream before its files were looked at.
 struct Known {
@@ -37,11 +65,11 @@ pub(crate) fn index_stream(
     volume: &Arc<Volume>,
     name: &StreamName,
     report: &mut Recovery,
-) -> Result<(), Error> {
+) -> Result<(), Failed> {
     let folder = volume.stream_folder(name);
     let files = Files::list(volume.disk.as_ref(), &folder)?;
     let Some(created) = created(volume, name, &files)? else { return Ok(()) };
-    let id = volume.database.add_stream(name, created)?;
+    let id = volume.database.add_stream(name, created).map_err(Failed::All)?;
     let mut opening = Opening { volume, name, folder: &folder, id, report };
     opening.reconcile(&files)?;
     files.open.iter().try_for_each(|first| opening.index_open_segment(*first))
@@ -53,17 +81,23 @@ fn open_stream(
     name: &StreamName,
     known: Known,
     report: &mut Recovery,
-) -> Result<Option<Stream>, Error> {
+) -> Result<Option<Stream>, Failed> {
     let folder = volume.stream_folder(name);
-    let files = Files::list(volume.disk.as_ref(), &folder)?;
+    let mut files = Files::list(volume.disk.as_ref(), &folder)?;
+    report.foreign.append(&mut files.foreign);
     let Some(created) = created(volume, name, &files)? else {
+        if !report.foreign.is_empty() {
+            let path = folder.strip_prefix(&volume.folder).unwrap_or(&folder).to_owned();
+            report.foreign = vec![Foreign { path, reason: "is a folder without any file of a stream" }];
+            return Ok(None);
+        }
         let removed = files.remnants.iter().try_for_each(|path| volume.disk.remove_file(path));
         removed
             .and_then(|()| volume.disk.remove_folder(&folder))
-            .map_err(|e| Error::io("remove", &folder, &e))?;
+            .map_err(|e| Failed::change("remove", &folder, &e))?;
         return Ok(None);
     };
-    let id = volume.database.add_stream(name, created)?;
+    let id = volume.database.add_stream(name, created).map_err(Failed::All)?;
     let watermark = known.watermark.filter(|_| known.row.is_some_and(|row| row.id == id));
     let mut opening = Opening { volume, name, folder: &folder, id, report };
     opening.reconcile(&files)?;
@@ -72,6 +106,9 @@ fn open_stream(
         let is_newest = position + 1 == files.open.len();
         let clean = known.clean.as_ref().filter(|clean| clean.open_first == *first);
         newest = opening.open_segment(*first, is_newest, clean, watermark)?.or(newest);
+    }
+    if let Some(clean) = known.clean.as_ref().filter(|clean| clean.open_first > 0) {
+        opening.require_open(clean.open_first, &files);
     }
     let state = opening.state(newest, known.clean)?;
     Ok(Some(Stream::new((volume, lanes), name, created, id, state)))
@@ -103,23 +140,23 @@ impl Opening<'_> {
         &mut self,
         open: Option<Recovered>,
         clean: Option<CleanStream>,
-    ) -> Result<(State, Option<Appender>), Error> {
+    ) -> Result<(State, Option<Appender>), Failed> {
         let database = &self.volume.database;
-        let known = database.newest_configurations(self.id, Configurations::KEPT)?;
+        let known = database.newest_configurations(self.id, Configurations::KEPT).map_err(Failed::All)?;
         let after_known = known.last().map_or(1, |(id, _)| id + 1);
         let mut state = State::new(match &clean {
             Some(clean) => Configurations::new(known, clean.next_configuration.max(after_known), 0),
             None => Configurations::new(known, after_known, Configurations::MOST_IN_FLIGHT),
         });
-        if let Some(row) = database.stream(self.id)? {
+        if let Some(row) = database.stream(self.id).map_err(Failed::All)? {
             state.longest_producer_us = row.longest_producer_us;
             state.longest_server_us = row.longest_server_us;
             state.last_received = row.totals.map(|totals| totals.server_last);
             state.sums = row.totals.map(Sums::from).unwrap_or_default();
         }
         let has_segments = open.is_some() || state.sums.fragments > 0;
-        let mut newest =
-            database.segments_by_number(self.id, 0, u64::MAX, true, Newest::MAX_SEGMENTS)?.into_iter();
+        let newest = database.segments_by_number(self.id, 0, u64::MAX, true, Newest::MAX_SEGMENTS);
+        let mut newest = newest.map_err(Failed::All)?.into_iter();
         if let Some(row) = newest.next() {
             let in_newest = u64::from(row.count) + open.as_ref().map_or(0, |open| open.entries.len() as u64);
             self.remember_older(&mut state, newest, in_newest);

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use kinora_base::ErrorKind;
 
-use super::Opening;
-use super::files::{Files, unknown_version};
+use super::files::{Files, another, unknown_version};
+use super::{Failed, Opening};
 use crate::Error;
 use crate::disk::{DiskFile, read_block_at, sync_failed};
 use crate::format::{CleanStream, Record, SegmentId, open_name};
@@ -18,9 +18,10 @@ use crate::segment::{
 
 impl Opening<'_> {
     /// Brings the index into agreement with the names of the sealed files.
-    pub(super) fn reconcile(&mut self, files: &Files) -> Result<(), Error> {
+    pub(super) fn reconcile(&mut self, files: &Files) -> Result<(), Failed> {
         let database = &self.volume.database;
-        let rows: BTreeSet<u64> = database.segment_firsts(self.id)?.into_iter().collect();
+        let rows = database.segment_firsts(self.id).map_err(Failed::All)?;
+        let rows: BTreeSet<u64> = rows.into_iter().collect();
         let mut added = Vec::new();
         for (first, name) in &files.sealed {
             if rows.contains(first) {
@@ -28,6 +29,10 @@ impl Opening<'_> {
             }
             let path = self.folder.join(name);
             match Sealed::load(self.volume.disk.as_ref(), &path) {
+                Ok(sealed) if sealed.stream != *self.name => {
+                    let message = format!("the file belongs to the stream '{}'", sealed.stream);
+                    self.damage(&path, 0, None, message);
+                }
                 Ok(sealed) => {
                     self.keep_configurations(&sealed)?;
                     added.push(sealed.row);
@@ -35,17 +40,17 @@ impl Opening<'_> {
                 Err(error) if error.kind == ErrorKind::Corrupt => {
                     self.damage(&path, 0, None, error.message);
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
         if !added.is_empty() {
             self.report.indexed_segments += added.len() as u64;
-            database.add_segments(self.id, &added)?;
+            database.add_segments(self.id, &added).map_err(Failed::All)?;
         }
         let present: BTreeSet<u64> = files.sealed.iter().map(|(first, _)| *first).collect();
         for first in rows.difference(&present) {
-            let row = database.segment_of(self.id, *first)?;
-            database.remove_segment(self.id, *first)?;
+            let row = database.segment_of(self.id, *first).map_err(Failed::All)?;
+            database.remove_segment(self.id, *first).map_err(Failed::All)?;
             // A segment that has its open name again was never sealed; any other is lost.
             if !files.open.contains(first) {
                 let name = row.map(|row| row.file_name()).unwrap_or_default();
@@ -55,8 +60,16 @@ impl Opening<'_> {
         Ok(())
     }
 
+    /// Reports the segment that an orderly shutdown left open at `first`, if it is not there.
+    pub(super) fn require_open(&mut self, first: u64, files: &Files) {
+        let mut there = files.open.iter().chain(files.sealed.iter().map(|(first, _)| first));
+        if !there.any(|there| *there == first) {
+            self.damage(&self.folder.join(open_name(first)), 0, None, "the file is missing".to_owned());
+        }
+    }
+
     /// Copies the codec configurations of a segment into the index.
-    fn keep_configurations(&mut self, sealed: &Sealed) -> Result<(), Error> {
+    fn keep_configurations(&mut self, sealed: &Sealed) -> Result<(), Failed> {
         let places = sealed.footer.configurations.iter().map(|place| (place.id, u64::from(place.offset)));
         self.copy_configurations(sealed.file.as_ref(), sealed.id, places.collect())
     }
@@ -66,9 +79,9 @@ impl Opening<'_> {
         file: &dyn DiskFile,
         segment: SegmentId,
         places: Vec<(u32, u64)>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Failed> {
         // Most are there already, and a transaction that changes nothing would still be synced.
-        let indexed = self.volume.database.configuration_ids(self.id)?;
+        let indexed = self.volume.database.configuration_ids(self.id).map_err(Failed::All)?;
         let mut known = Vec::new();
         for (id, offset) in places.into_iter().filter(|(id, _)| !indexed.contains(id)) {
             let header = read_block_at(file, offset).ok().flatten();
@@ -79,23 +92,26 @@ impl Opening<'_> {
                 known.push((id, content));
             }
         }
-        if known.is_empty() { Ok(()) } else { self.volume.database.add_configurations(self.id, &known) }
+        if known.is_empty() {
+            return Ok(());
+        }
+        self.volume.database.add_configurations(self.id, &known).map_err(Failed::All)
     }
 
     /// Copies what the index holds of an open segment: its codec configurations.
-    pub(super) fn index_open_segment(&mut self, first: u64) -> Result<(), Error> {
+    pub(super) fn index_open_segment(&mut self, first: u64) -> Result<(), Failed> {
         let path = self.folder.join(open_name(first));
         let file = self.volume.disk.open(&path, false).map_err(|error| open_failed(&path, &error))?;
         match recover(&path, file, |_| 0, Payloads::Undecided) {
             Ok(recovered) => self.recovered_configurations(&recovered),
-            Err(Unusable::Io(error)) => Err(Error::io("read", &path, &error)),
-            Err(Unusable::Version(version)) => Err(unknown_version(&path, version)),
+            Err(Unusable::Io(error)) => Err(Error::io("read", &path, &error).into()),
+            Err(Unusable::Version(version)) => Err(unknown_version(&path, version).into()),
             // The next opening deals with it.
             Err(Unusable::Header { .. }) => Ok(()),
         }
     }
 
-    fn recovered_configurations(&mut self, recovered: &Recovered) -> Result<(), Error> {
+    fn recovered_configurations(&mut self, recovered: &Recovered) -> Result<(), Failed> {
         let appender = &recovered.appender;
         let places = appender.configurations.iter().map(|place| (place.id, u64::from(place.offset)));
         self.copy_configurations(appender.file.as_ref(), appender.header.id, places.collect())
@@ -108,7 +124,7 @@ impl Opening<'_> {
         is_newest: bool,
         clean: Option<&CleanStream>,
         watermark: Option<Watermark>,
-    ) -> Result<Option<Recovered>, Error> {
+    ) -> Result<Option<Recovered>, Failed> {
         let disk = self.volume.disk.as_ref();
         let path = self.folder.join(open_name(first));
         let file = disk.open(&path, true).map_err(|error| open_failed(&path, &error))?;
@@ -118,20 +134,24 @@ impl Opening<'_> {
         };
         let mut recovered = match recover(&path, file, durable_to, Payloads::Undecided) {
             Ok(recovered) => recovered,
-            Err(Unusable::Io(error)) => return Err(Error::io("read", &path, &error)),
-            Err(Unusable::Version(version)) => return Err(unknown_version(&path, version)),
+            Err(Unusable::Io(error)) => return Err(Error::io("read", &path, &error).into()),
+            Err(Unusable::Version(version)) => return Err(unknown_version(&path, version).into()),
             Err(Unusable::Header { holds_records: false, .. }) if clean.is_none() => {
                 // Nothing is acknowledged before the header is durable.
-                disk.remove_file(&path).map_err(|error| Error::io("remove", &path, &error))?;
+                disk.remove_file(&path).map_err(|error| Failed::change("remove", &path, &error))?;
                 return Ok(None);
             }
             Err(Unusable::Header { reason, .. }) => {
                 let aside = path.with_extension("damaged");
-                disk.rename(&path, &aside).map_err(|error| Error::io("rename", &path, &error))?;
+                disk.rename(&path, &aside).map_err(|error| Failed::change("rename", &path, &error))?;
                 self.damage(&aside, 0, None, format!("the segment header {reason}; the file was set aside"));
                 return Ok(None);
             }
         };
+        let found = &recovered.appender.header.stream;
+        if found != self.name {
+            return Err(another(self.folder, self.name, (&open_name(first), found)).into());
+        }
         for flaw in std::mem::take(&mut recovered.flaws) {
             self.report.damaged_segments.insert(path.clone());
             self.damage(&path, flaw.offset, flaw.number, flaw.reason);
@@ -145,7 +165,7 @@ impl Opening<'_> {
                 .appender
                 .cut()
                 .and_then(|()| recovered.appender.file.sync_all().map_err(sync_failed));
-            cut.map_err(|error| Error::io("cut", &path, &error))?;
+            cut.map_err(|error| Failed::change("cut", &path, &error))?;
         }
         if is_newest && !damaged {
             return Ok(Some(recovered));
@@ -153,18 +173,19 @@ impl Opening<'_> {
         if recovered.entries.is_empty() {
             let aside = path.with_extension(if damaged { "damaged" } else { "empty" });
             let moved = if damaged { disk.rename(&path, &aside) } else { disk.remove_file(&path) };
-            moved.map_err(|error| Error::io("set aside", &path, &error))?;
+            moved.map_err(|error| Failed::change("set aside", &path, &error))?;
         } else {
             self.seal(&recovered, damaged)?;
         }
         Ok(None)
     }
 
-    fn seal(&mut self, recovered: &Recovered, damaged: bool) -> Result<(), Error> {
+    fn seal(&mut self, recovered: &Recovered, damaged: bool) -> Result<(), Failed> {
         let sealing = Sealing::new(&recovered.appender, recovered.entries.clone(), damaged);
         seal(self.volume.disk.as_ref(), self.folder, &sealing)
-            .map_err(|error| Error::io("seal", &sealing.path, &error))?;
+            .map_err(|error| Failed::change("seal", &sealing.path, &error))?;
         self.report.indexed_segments += 1;
-        self.volume.database.add_segments(self.id, std::slice::from_ref(&sealing.sealed.row))
+        let row = std::slice::from_ref(&sealing.sealed.row);
+        self.volume.database.add_segments(self.id, row).map_err(Failed::All)
     }
 }

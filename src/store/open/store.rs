@@ -1,50 +1,56 @@
 //! Opening all streams of a data directory, several at a time.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kinora_base::StreamName;
 
-use super::{Known, open_stream, stream_names};
+use super::{Failed, Known, Survey, open_stream};
+use crate::deleted;
 use crate::disk::sync_failed;
-use crate::folder::take_clean;
-use crate::format::Clean;
+use crate::folder::{take_clean, taken};
+use crate::format::{Clean, CleanStream, folder_name};
 use crate::statistics::add;
 use crate::stream::Lanes;
 use crate::sync::lock;
 use crate::volume::Volume;
-use crate::{Damage, Error, Recovery, Stream};
+use crate::{Damage, Error, Foreign, OutOfService, Recovery, Stream};
 
 /// Threads that look at streams while a store is opened: this is mostly waiting for the disk.
 const OPENING_THREADS: usize = 8;
 
+/// What opening all streams gave.
+#[derive(Debug, Default)]
+pub(crate) struct Opened {
+    pub(crate) streams: BTreeMap<StreamName, Arc<Stream>>,
+    pub(crate) report: Recovery,
+    /// How an orderly shutdown left the streams that are out of service: they still are so.
+    pub(crate) untouched: Vec<CleanStream>,
+}
+
 /// Finishes what a crash interrupted and opens all streams.
-pub(crate) fn open_streams(
-    volume: &Arc<Volume>,
-    lanes: &Lanes,
-) -> Result<(BTreeMap<StreamName, Arc<Stream>>, Recovery), Error> {
+pub(crate) fn open_streams(volume: &Arc<Volume>, lanes: &Lanes) -> Result<Opened, Error> {
     let disk = volume.disk.as_ref();
-    let mut folders = Ok(());
     for folder in [volume.streams(), volume.deleted()] {
-        folders = folders.and_then(|()| disk.create_folder(&folder));
+        disk.create_folder(&folder).map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => taken(&folder),
+            _ => Error::io("create", &folder, &error),
+        })?;
     }
-    folders
-        .and_then(|()| disk.sync_folder(&volume.folder).map_err(sync_failed))
+    disk.sync_folder(&volume.folder)
+        .map_err(sync_failed)
         .map_err(|error| Error::io("create folders in", &volume.folder, &error))?;
-    volume.remove_deleted()?;
-    let names = stream_names(disk, &volume.streams())?;
+    let mut survey = Survey::of(disk, &volume.streams())?;
     let (clean, flaw) = take_clean(disk, &volume.folder)?;
-    let mut report = Recovery { clean: clean.is_some() || names.is_empty(), ..Recovery::default() };
+    let mut report = Recovery { clean: clean.is_some() || survey.names.is_empty(), ..Recovery::default() };
+    report.foreign.append(&mut survey.foreign);
+    remove_deleted(volume, &mut report);
     if let Some(reason) = flaw {
-        let file = Clean::NAME.into();
-        report.damages.push(Damage {
-            stream: None,
-            file,
-            offset: 0,
-            fragment: None,
-            message: reason.to_string(),
-        });
+        let (file, message) = (Clean::NAME.into(), reason.to_string());
+        report.damages.push(Damage { stream: None, file, offset: 0, fragment: None, message });
     }
     let mut rows: BTreeMap<_, _> =
         volume.database.streams()?.into_iter().map(|row| (row.name.clone(), row)).collect();
@@ -52,7 +58,8 @@ pub(crate) fn open_streams(
         volume.database.watermarks()?.into_iter().map(|mark| (mark.stream, mark)).collect();
     let mut left: BTreeMap<_, _> =
         clean.unwrap_or_default().streams.into_iter().map(|left| (left.name.clone(), left)).collect();
-    let work: Vec<_> = names
+    let work: Vec<_> = survey
+        .names
         .into_iter()
         .map(|name| {
             let row = rows.remove(&name);
@@ -61,48 +68,80 @@ pub(crate) fn open_streams(
             (name, Mutex::new(Some(Known { row, clean, watermark })))
         })
         .collect();
+    for gone in left.into_keys() {
+        let file = PathBuf::from("streams").join(folder_name(&gone));
+        let message = "the stream's folder is missing".to_owned();
+        report.damages.push(Damage { stream: Some(gone), file, offset: 0, fragment: None, message });
+    }
     for gone in rows.values() {
         volume.database.remove_stream(gone.id, gone.created)?;
     }
-    let streams = open_all((volume, lanes), &work, &mut report)?;
+    let opened = open_all((volume, lanes), &work, report)?;
     let counters = &volume.counters;
-    let open = streams.values().filter(|stream| lock(&stream.state).segments.open.is_some()).count();
+    let open = opened.streams.values().filter(|stream| lock(&stream.state).segments.open.is_some()).count();
     add(&counters.open_segments, open as u64);
-    add(&counters.discarded_bytes, report.discarded_bytes);
-    add(&counters.damaged_places, report.damages.len() as u64);
-    Ok((streams, report))
+    add(&counters.discarded_bytes, opened.report.discarded_bytes);
+    add(&counters.damaged_places, opened.report.damages.len() as u64);
+    add(&counters.out_of_service, opened.report.out_of_service.len() as u64);
+    Ok(opened)
+}
+
+/// Removes what is left of deleted streams, and reports what is not ours.
+fn remove_deleted(volume: &Volume, report: &mut Recovery) {
+    let deleted = volume.deleted();
+    let relative = |path: PathBuf| path.strip_prefix(&volume.folder).unwrap_or(&path).to_owned();
+    match deleted::empty_all(volume.disk.as_ref(), &deleted) {
+        Ok(left) => {
+            let foreign = left.foreign.into_iter().map(relative);
+            const REASON: &str = "is not what is left of a deleted stream, or holds something that is not";
+            report.foreign.extend(foreign.map(|path| Foreign { path, reason: REASON }));
+            for (path, error) in left.stuck {
+                tracing::warn!("a deleted stream still takes room: cannot empty {}: {error}", path.display());
+            }
+        }
+        Err(error) => {
+            tracing::warn!("deleted streams still take room: {}", Error::io("list", &deleted, &error))
+        }
+    }
 }
 
 /// Opens streams on several threads.
 fn open_all(
     (volume, lanes): (&Arc<Volume>, &Lanes),
     work: &[(StreamName, Mutex<Option<Known>>)],
-    report: &mut Recovery,
-) -> Result<BTreeMap<StreamName, Arc<Stream>>, Error> {
+    report: Recovery,
+) -> Result<Opened, Error> {
     let next = AtomicUsize::new(0);
-    let opened = Mutex::new((BTreeMap::new(), std::mem::take(report), None));
+    let opened = Mutex::new((Opened { report, ..Opened::default() }, None));
     let threads = if volume.by_hand { 1 } else { OPENING_THREADS };
     std::thread::scope(|scope| {
         for _ in 0..threads.min(work.len()) {
             scope.spawn(|| {
                 while let Some((name, known)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let Some(known) = lock(known).take() else { continue };
+                    let clean = known.clean.clone();
                     let mut found = Recovery::default();
                     let result = open_stream((volume, lanes), name, known, &mut found);
                     let mut opened = lock(&opened);
-                    opened.1.merge(found);
+                    let (opened, failed) = &mut *opened;
+                    opened.report.merge(found);
                     match result {
                         Ok(Some(stream)) => {
-                            opened.0.insert(name.clone(), Arc::new(stream));
+                            opened.streams.insert(name.clone(), Arc::new(stream));
                         }
                         Ok(None) => {}
-                        Err(error) => opened.2 = Some(error),
+                        Err(Failed::Stream(error)) => {
+                            let stream = name.clone();
+                            opened.report.out_of_service.push(OutOfService { stream, error });
+                            opened.untouched.extend(clean);
+                        }
+                        Err(Failed::All(error)) => *failed = Some(error),
                     }
                 }
             });
         }
     });
-    let (streams, found, error) = opened.into_inner().unwrap_or_else(PoisonError::into_inner);
-    *report = found;
-    error.map_or(Ok(streams), Err)
+    let (mut opened, failed) = opened.into_inner().unwrap_or_else(PoisonError::into_inner);
+    opened.report.out_of_service.sort_unstable_by(|a, b| a.stream.cmp(&b.stream));
+    failed.map_or(Ok(opened), Err)
 }

@@ -39,7 +39,7 @@ impl Sealing {
         };
         let row = SegmentRow::new(header, &footer, &trailer);
         let file = Arc::clone(&appender.file);
-        let sealed = Arc::new(Sealed::new(row, header.id, footer, file, false));
+        let sealed = Arc::new(Sealed::new(row, header, footer, file, false));
         Self { sealed, path: appender.path.clone(), trailer }
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kinora_base::ErrorKind;
+use kinora_base::{ErrorKind, StreamName};
 
 use crate::disk::{Disk, DiskFile, read_block_at, read_full_at};
 use crate::format::{Entry, Footer, Malformed, SegmentHeader, SegmentId, Trailer};
@@ -21,6 +21,8 @@ const LARGEST_FOOTER: u64 = 4 << 20;
 pub(crate) struct Segment {
     pub(crate) row: SegmentRow,
     pub(crate) id: SegmentId,
+    /// The stream it was written for.
+    pub(crate) stream: StreamName,
     pub(crate) footer: Footer,
     pub(crate) file: Arc<dyn DiskFile>,
     /// Whether it has its final name and the index has its row.
@@ -39,12 +41,13 @@ impl Segment {
     /// A segment with this content.
     pub(crate) fn new(
         row: SegmentRow,
-        id: SegmentId,
+        header: &SegmentHeader,
         footer: Footer,
         file: Arc<dyn DiskFile>,
         indexed: bool,
     ) -> Self {
-        Self { row, id, footer, file, indexed: AtomicBool::new(indexed) }
+        let (id, stream) = (header.id, header.stream.clone());
+        Self { row, id, stream, footer, file, indexed: AtomicBool::new(indexed) }
     }
 
     /// Reads header, footer and trailer of the sealed segment at `path` and checks that they
@@ -74,7 +77,7 @@ impl Segment {
         let footer = Footer::decode(&footer, trailer.fragments, trailer.footer_crc)
             .map_err(|reason| damaged(trailer.footer_offset, reason))?;
         let row = SegmentRow::new(&header, &footer, &trailer);
-        Ok(Self::new(row, header.id, footer, file, true))
+        Ok(Self::new(row, &header, footer, file, true))
     }
 
     /// The fragments, in arrival order.

@@ -14,7 +14,7 @@ use crate::disk::read_small;
 use crate::folder::{FolderLock, read_clean};
 use crate::format::{Clean, StreamFile, folder_name, open_name};
 use crate::index::{Database, SegmentRow};
-use crate::open::{Files, stream_names};
+use crate::open::{Files, Survey};
 use crate::{Damage, Error, LocalDisk};
 
 /// What was read, so far or in all.
@@ -50,9 +50,12 @@ pub fn verify(data_dir: &Path, mut progress: impl FnMut(&Verification)) -> Resul
     let mut verifier = Verifier { data_dir, found: Verification::default(), clean: None, index: None };
     verifier.clean = verifier.read_clean()?;
     verifier.index = verifier.read_index();
-    let names = stream_names(&LocalDisk, &streams)?;
+    let names = Survey::of(&LocalDisk, &streams)?.names;
     for name in &names {
-        verifier.stream(name, &streams.join(folder_name(name)), &mut progress)?;
+        let folder = streams.join(folder_name(name));
+        if let Err(error) = verifier.stream(name, &folder, &mut progress) {
+            verifier.damage(Some(name), &folder, (0, None, error.message));
+        }
     }
     verifier.strangers(&names);
     Ok(verifier.found)
@@ -137,10 +140,10 @@ impl Verifier<'_> {
         progress: &mut impl FnMut(&Verification),
     ) -> Result<(), Error> {
         let files = Files::list(&LocalDisk, folder)?;
-        let empty = !files.has_stream_file && files.sealed.is_empty() && files.open.is_empty();
         let indexed = self.index.as_ref().and_then(|index| index.get(name));
-        if empty && self.clean.is_none() && indexed.is_none_or(|indexed| indexed.rows.is_empty()) {
-            // A crash interrupted its creation, which was never confirmed; the next start removes it.
+        let closed = self.clean.iter().flat_map(|clean| &clean.streams).any(|left| left.name == *name);
+        if files.is_bare() && !closed && indexed.is_none_or(|indexed| indexed.rows.is_empty()) {
+            // A crash interrupted its creation, which was never confirmed; or it is none of ours.
             return Ok(());
         }
         self.found.streams += 1;
