@@ -9,7 +9,8 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use kinora_store::{Statistics, Store, Summary};
+use kinora_base::WallTime;
+use kinora_store::{Cause, Statistics, Store, Summary};
 use metrics::{counter, gauge, histogram};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -66,7 +67,10 @@ pub async fn metrics(State(state): State<AppState>) -> Response {
     let statistics = state.store.statistics();
     record(&statistics);
     state.metrics.run_upkeep();
-    let text = state.metrics.render() + &streams(&state.store) + &commit_latency(&statistics);
+    let text = state.metrics.render()
+        + &streams(&state.store)
+        + &absent(&state.store, state.clock.wall())
+        + &commit_latency(&statistics);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
@@ -83,6 +87,11 @@ fn record(statistics: &Statistics) {
         ("kinora_store_discarded_bytes_total", statistics.discarded_bytes),
     ] {
         counter!(name).absolute(count);
+    }
+    for (cause, count) in Cause::ALL.into_iter().zip(statistics.stops) {
+        if count > 0 {
+            counter!("kinora_store_stops_total", "cause" => cause.as_str()).absolute(count);
+        }
     }
     for (name, value) in [
         ("kinora_store_damaged_places", statistics.damaged_places),
@@ -114,6 +123,20 @@ fn streams(store: &Store) -> String {
                 let stream = escaped(stream.as_str());
                 let _infallible = writeln!(text, "{name}{{stream=\"{stream}\"}} {value}");
             }
+        }
+    }
+    text
+}
+
+/// How many streams have no media arriving now, by cause.
+fn absent(store: &Store, now: WallTime) -> String {
+    const NAME: &str = "kinora_streams_absent";
+    let absences: Vec<_> = store.streams().iter().filter_map(|stream| stream.absence(now)).collect();
+    let mut text = format!("# TYPE {NAME} gauge\n");
+    for cause in Cause::ALL {
+        let count = absences.iter().filter(|absence| absence.cause == cause).count();
+        if count > 0 {
+            let _infallible = writeln!(text, "{NAME}{{cause=\"{cause}\"}} {count}");
         }
     }
     text

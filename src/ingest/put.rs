@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::{FuturesOrdered, Stream, StreamExt};
 use kinora_base::{Clock, FragmentNumber, WallTime};
-use kinora_store::{Begin, Begun, ConfigurationId, Durable, Finish, Flags, StreamWriter};
+use kinora_store::{Begin, Begun, Cause, ConfigurationId, Durable, Finish, Flags, StreamWriter};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -92,6 +92,10 @@ impl Put {
             Ok(()) => refusal,
             Err(failed) => refusal.or(Some(failed)),
         };
+        match &refusal {
+            None => self.writer.stop(Cause::ProducerStopped, ""),
+            Some(refusal) => self.writer.stop(refusal.cause(), &refusal.detail()),
+        }
         // The writer goes first, so that a newer producer need not wait for the disk.
         let Self { writer, session, mut in_flight, acks, mut ending, .. } = self;
         drop(writer);

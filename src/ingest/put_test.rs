@@ -86,6 +86,9 @@ async fn a_producer_that_stalls_is_told_it_is_idle_and_then_ended() {
     }
     assert!(told.iter().filter(|ack| **ack == Ack::Idle).count() >= 10, "{told:?}");
     assert!(matches!(told.last(), Some(Ack::Error(refusal)) if refusal.code == "producer_stalled"));
+    let absence = bench.stream().absence(bench.clock.wall()).unwrap();
+    assert_eq!(absence.cause, kinora_store::Cause::Stall);
+    assert!(absence.detail.contains("60 seconds"), "{absence:?}");
 }
 
 #[tokio::test(start_paused = true)]

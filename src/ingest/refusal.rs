@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use kinora_base::{ErrorKind, WallTime};
+use kinora_store::Cause;
 
 /// Why input was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,28 @@ pub struct Refusal {
     pub hint: Option<String>,
     /// Byte offset in the body, where the fault lies in the media.
     pub offset: Option<u64>,
+}
+
+impl Refusal {
+    /// What it means for the media of the session that it ends.
+    pub(super) fn cause(&self) -> Cause {
+        match (self.code, self.kind) {
+            ("connection_lost", _) => Cause::ConnectionLost,
+            ("producer_stalled", _) => Cause::Stall,
+            ("superseded", _) => Cause::Replaced,
+            ("server_stopping", _) => Cause::ServerDown,
+            (_, ErrorKind::StorageFull | ErrorKind::Unavailable) => Cause::DiskRefused,
+            _ => Cause::InputRefused,
+        }
+    }
+
+    /// The sentence, with the place in the body where there is one.
+    pub(super) fn detail(&self) -> String {
+        match self.offset {
+            Some(offset) => format!("{} (at byte {offset} of the body)", self.message),
+            None => self.message.clone(),
+        }
+    }
 }
 
 impl From<kinora_media::Error> for Refusal {

@@ -12,6 +12,7 @@ use crate::error::{is_full, is_local, is_out_of_files};
 use crate::format::{SegmentHeader, SegmentId};
 use crate::keeper::Job;
 use crate::lane::Lane;
+use crate::ledger::Stop;
 use crate::segment::{Append, AppendFailed, Appended, Appender, Sealing};
 use crate::segments::Open;
 use crate::state::NUMBERS_IN_FLIGHT;
@@ -54,10 +55,22 @@ fn needs_segment(stream: &Stream, volume: &Volume) -> bool {
 struct Batch {
     configurations: Vec<(u32, Bytes)>,
     fragments: Vec<Append>,
+    stops: Vec<Stop>,
     mark: Option<u64>,
     first: u64,
     first_ordinal: u64,
     epoch: u64,
+}
+
+impl Batch {
+    fn is_empty(&self) -> bool {
+        !self.is_waited_for() && self.stops.is_empty()
+    }
+
+    /// Whether anybody must be told if it cannot be written. Stops just wait on.
+    fn is_waited_for(&self) -> bool {
+        !self.configurations.is_empty() || !self.fragments.is_empty() || self.mark.is_some()
+    }
 }
 
 /// Takes what is queued of a stream, as much as the open segment may get; seals the segment if
@@ -79,6 +92,7 @@ fn take(stream: &Arc<Stream>, slot: &mut Option<Appender>, keeper: &Sender<Job>)
         // The keeper is gone only after all committers.
         let _ = keeper.send(Job::Seal(Arc::clone(stream), sealing));
     }
+    let stops = slot.as_ref().map_or(0, |open| open.stops.len());
     let at = slot.as_ref().map_or((SegmentHeader::BYTES_U64, 0), |open| (open.end, open.fragments));
     let coming = state.pending.iter().map(|p| u64::from(p.fragment.bytes) + p.configuration.len() as u64);
     let count = Appender::take(bounds, at, coming);
@@ -89,13 +103,13 @@ fn take(stream: &Arc<Stream>, slot: &mut Option<Appender>, keeper: &Sender<Job>)
         first: state.lowest_coming(),
         first_ordinal: state.next_ordinal,
         epoch: state.epoch,
+        stops: state.ledger.waiting(Appender::MOST_STOPS.saturating_sub(stops)),
         fragments,
     };
     if count < state.pending.len() {
         stream.enqueue(&mut state);
     }
-    let empty = batch.configurations.is_empty() && batch.fragments.is_empty() && batch.mark.is_none();
-    (!empty).then_some(batch)
+    (!batch.is_empty()).then_some(batch)
 }
 
 /// Writes what is queued of a stream; nothing is durable yet.
@@ -115,7 +129,8 @@ fn write(stream: &Arc<Stream>, volume: &Volume, keeper: &Sender<Job>) -> Option<
         Some(appender) => appender,
         None => slot.insert(begin_segment(stream, volume, &batch)?),
     };
-    let appended = appender.append(volume.bounds(), &batch.configurations, &batch.fragments, batch.mark);
+    let Batch { configurations, fragments, stops, mark, .. } = &batch;
+    let appended = appender.append(volume.bounds(), configurations, fragments, stops, *mark);
     match appended {
         Ok((appended, allocated)) => {
             let grown = allocated > appender.allocated;
@@ -131,7 +146,9 @@ fn write(stream: &Arc<Stream>, volume: &Volume, keeper: &Sender<Job>) -> Option<
             if let Err(error) = appender.cut() {
                 volume.fail("cut", &appender.path, &error);
             }
-            stream.give_up(&full);
+            if batch.is_waited_for() {
+                stream.give_up(&full);
+            }
             None
         }
         Err(AppendFailed::Io(error)) => {
@@ -143,10 +160,12 @@ fn write(stream: &Arc<Stream>, volume: &Volume, keeper: &Sender<Job>) -> Option<
 }
 
 /// Creates the next segment of a stream, durable under its name before anything is in it.
-fn begin_segment(stream: &Stream, volume: &Volume, batch: &Batch) -> Option<Appender> {
+fn begin_segment(stream: &Arc<Stream>, volume: &Volume, batch: &Batch) -> Option<Appender> {
     volume.look();
     if let Some(full) = volume.watch.refusal() {
-        stream.give_up(&full);
+        if batch.is_waited_for() {
+            stream.give_up(&full);
+        }
         return None;
     }
     let created = volume.clock.wall();
@@ -174,7 +193,9 @@ fn begin_segment(stream: &Stream, volume: &Volume, batch: &Batch) -> Option<Appe
             } else {
                 volume.fail("create a segment in", &stream.folder, &error)
             };
-            stream.give_up(&reason);
+            if batch.is_waited_for() {
+                stream.give_up(&reason);
+            }
             None
         }
     }
@@ -203,6 +224,9 @@ fn sync(stream: &Arc<Stream>, volume: &Volume, appended: &Appended, keeper: &Sen
             open.durable_to = appended.end();
         }
         state.recorded = state.recorded.max(appended.spent);
+        for stop in &appended.stops {
+            state.ledger.durable(appended.first, stop.offset);
+        }
         state.grounded = state.grounded || state.recorded + NUMBERS_IN_FLIGHT >= state.next_number;
         for entry in &appended.configurations {
             configurations.extend(state.configurations.durable(entry.id).map(|content| (entry.id, content)));
@@ -227,8 +251,11 @@ fn sync(stream: &Arc<Stream>, volume: &Volume, appended: &Appended, keeper: &Sen
         let _ = waiting.send(Ok(()));
     }
     stream.changed();
+    // The keeper is gone only after all committers.
     if !configurations.is_empty() {
-        // The keeper is gone only after all committers.
         let _ = keeper.send(Job::Configurations(Arc::clone(stream), configurations));
+    }
+    if !appended.stops.is_empty() {
+        let _ = keeper.send(Job::Stops(Arc::clone(stream)));
     }
 }

@@ -30,6 +30,11 @@ impl Newest {
         self.0.push_back(fragment);
     }
 
+    /// The newest.
+    pub(crate) fn last(&self) -> Option<&Fragment> {
+        self.0.back()
+    }
+
     /// Those that began at `time`.
     pub(crate) fn begun_at(&self, time: WallTime) -> impl Iterator<Item = &Fragment> {
         self.0.iter().filter(move |fragment| fragment.producer_time == time)

@@ -35,6 +35,8 @@ pub(crate) enum Job {
     Index(Arc<Stream>, Sealing),
     /// Add these codec configurations to the index.
     Configurations(Arc<Stream>, Vec<(u32, Bytes)>),
+    /// Add the durable stops of this stream to the index.
+    Stops(Arc<Stream>),
     /// End, after everything sent before.
     Stop,
 }
@@ -102,7 +104,26 @@ impl Keeper {
                     self.again.push(Job::Configurations(stream, known));
                 }
             }
+            Job::Stops(stream) => self.index_stops(stream),
             Job::Stop => {}
+        }
+    }
+
+    fn index_stops(&mut self, stream: Arc<Stream>) {
+        let stops = lock(&stream.state).ledger.unindexed();
+        let Some((first, offset, _)) = stops.last() else { return };
+        let last = (*first, *offset);
+        let added = {
+            let gone = lock(&stream.folder_gone);
+            if *gone {
+                return;
+            }
+            self.volume.database.add_stops(stream.id, &stops)
+        };
+        match added {
+            Ok(()) => lock(&stream.state).ledger.indexed(last),
+            Err(error) if self.must_repeat(&error) => self.again.push(Job::Stops(stream)),
+            Err(_) => {}
         }
     }
 
@@ -187,7 +208,11 @@ impl Keeper {
         let streams: Vec<_> = lock(&self.streams).values().cloned().collect();
         let mut marks = Vec::new();
         for stream in streams {
-            let state = lock(&stream.state);
+            let mut state = lock(&stream.state);
+            if state.ledger.has_waiting() {
+                // There was no room for them; perhaps there is now.
+                stream.enqueue(&mut state);
+            }
             let Some(open) = state.segments.open.as_ref() else { continue };
             if self.marked.insert(stream.id, open.durable_to) != Some(open.durable_to) {
                 marks.push(Watermark { stream: stream.id, segment: open.id.0, durable_to: open.durable_to });

@@ -5,9 +5,9 @@
 
 use kinora_base::WallTime;
 
-use crate::index::{Beginning, Span, merge_runs};
+use crate::index::{Beginning, Span};
 use crate::sync::lock;
-use crate::{Axis, Error, Fragment, Query, Run, Stream};
+use crate::{Axis, Error, Fragment, Query, Stream};
 
 /// Index rows that are fetched at a time.
 const ROWS: usize = 32;
@@ -91,15 +91,6 @@ impl Stream {
     /// `Unavailable` for input and output errors, `Corrupt` for a damaged footer.
     pub fn fragments(&self, query: &Query) -> Result<Vec<Fragment>, Error> {
         list(self, query)
-    }
-
-    /// The stretches of producer time that fragments between `start` and `end` cover, in order.
-    /// A fragment that only reaches into the range counts whole.
-    ///
-    /// # Errors
-    /// As [`Self::fragments`].
-    pub fn runs(&self, start: WallTime, end: WallTime) -> Result<Vec<Run>, Error> {
-        runs(self, start, end)
     }
 
     /// Adds the fragments in segments below the number `below`, newest first, until there are
@@ -229,35 +220,4 @@ fn by_number(stream: &Stream, below: u64, found: &mut Found<'_>) -> Result<(), E
             return Ok(());
         }
     }
-}
-
-fn runs(stream: &Stream, start: WallTime, end: WallTime) -> Result<Vec<Run>, Error> {
-    let run_of = |fragment: Fragment| {
-        let run = Run {
-            start: fragment.producer_time,
-            end: fragment.producer_end(),
-            fragments: 1,
-            bytes: u64::from(fragment.bytes),
-        };
-        (run.end > start && run.start < end).then_some(run)
-    };
-    let mut runs = Vec::new();
-    let (below, longest_us) = {
-        let state = lock(&stream.state);
-        stream.exists(&state)?;
-        let pending = state.pending.iter().map(|pending| pending.fragment.clone());
-        runs.extend(pending.chain(state.segments.newest_first()).filter_map(run_of));
-        (state.segments.first_in_memory(), state.longest_producer_us)
-    };
-    let span = Beginning { producer: true, from: start.offset_micros(-longest_us), to: end };
-    let rows = stream.volume.database.segments_by_time(stream.id, span, below, false, (0, usize::MAX))?;
-    for row in rows.into_iter().filter(|row| overlaps(&row.producer, Some(start), Some(end))) {
-        // A segment that lies in the range whole needs no footer: the index has its runs.
-        if row.producer.first > start && row.producer.end < end {
-            runs.extend(row.runs);
-        } else {
-            runs.extend(stream.sealed(row)?.fragments().filter_map(run_of));
-        }
-    }
-    Ok(merge_runs(runs))
 }

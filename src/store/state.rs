@@ -14,6 +14,7 @@ use tokio::sync::{oneshot, watch};
 use crate::configurations::Configurations;
 use crate::duplicates::Newest;
 use crate::index::Totals;
+use crate::ledger::Ledger;
 use crate::segment::Append;
 use crate::segments::Segments;
 use crate::{Arrival, Begin, Error, Fragment, Part};
@@ -135,6 +136,7 @@ pub(crate) struct State {
     pub(crate) mark: bool,
     /// Whether the committer has been told of the stream.
     pub(crate) queued: bool,
+    pub(crate) ledger: Ledger,
     pub(crate) newest: Newest,
     pub(crate) ring: Ring,
     pub(crate) segments: Segments,
@@ -170,6 +172,7 @@ impl State {
             pending_bytes: 0,
             mark: false,
             queued: false,
+            ledger: Ledger::default(),
             newest: Newest::default(),
             ring: Ring::default(),
             segments: Segments::default(),
@@ -187,6 +190,11 @@ impl State {
     pub(crate) fn payload(&self, number: FragmentNumber) -> Option<Vec<Bytes>> {
         let pending = self.pending.iter().find(|pending| pending.fragment.number == number);
         pending.map(|pending| pending.payload.clone()).or_else(|| self.ring.get(number.get()))
+    }
+
+    /// Producer time at which the newest fragment ends.
+    pub(crate) fn newest_end(&self) -> Option<WallTime> {
+        self.newest.last().map(Fragment::producer_end)
     }
 
     /// The lowest number that a record still to be written can have.

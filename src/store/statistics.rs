@@ -5,7 +5,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The store's figures since it was opened. All but the last five only grow.
+use crate::Cause;
+
+/// The store's figures since it was opened. All but the five before the last only grow.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Statistics {
     /// Fragments finished by writers, repeated ones not counted.
@@ -40,6 +42,8 @@ pub struct Statistics {
     pub queued_bytes: u64,
     /// Segments open now.
     pub open_segments: u64,
+    /// Stops noted, by cause in the order of [`Cause::ALL`].
+    pub stops: [u64; Cause::ALL.len()],
 }
 
 impl Statistics {
@@ -64,6 +68,7 @@ pub(crate) struct Counters {
     pub(crate) out_of_service: AtomicU64,
     pub(crate) queued_bytes: AtomicU64,
     pub(crate) open_segments: AtomicU64,
+    pub(crate) stops: [AtomicU64; Cause::ALL.len()],
     latency: [AtomicU64; Statistics::LATENCY_BOUNDS_US.len() + 1],
     latency_us: AtomicU64,
 }
@@ -109,6 +114,7 @@ impl Counters {
             out_of_service: get(&self.out_of_service),
             queued_bytes: get(&self.queued_bytes),
             open_segments: get(&self.open_segments),
+            stops: std::array::from_fn(|cause| self.stops.get(cause).map_or(0, get)),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::folder::{FolderLock, put_clean, taken};
 use crate::format::{Clean, CleanStream, StreamFile};
 use crate::index::Database;
 use crate::lane::{Lane, Stop};
+use crate::ledger;
 use crate::open::{Files, open_streams};
 use crate::retention::Ballast;
 use crate::state::State;
@@ -19,7 +20,7 @@ use crate::stream::{Lanes, Streams};
 use crate::sync::lock;
 use crate::volume::{Health, Volume};
 use crate::workers::{ByHand, Workers};
-use crate::{Arrival, Disk, Error, LocalDisk, Options, Recovery, Space, Statistics, Stream};
+use crate::{Arrival, Cause, Disk, Error, LocalDisk, Options, Recovery, Space, Statistics, Stream};
 
 /// All streams under one data directory. Cheap to clone; the last clone to go does not close it:
 /// it stops as in a crash, and the next opening recovers.
@@ -267,7 +268,7 @@ fn closed() -> Error {
 }
 
 impl Inner {
-    fn delete(&self, stream: &Stream) -> Result<(), Error> {
+    fn delete(&self, stream: &Arc<Stream>) -> Result<(), Error> {
         let volume = &self.volume;
         let (disk, parent) = (volume.disk.as_ref(), volume.streams());
         let gone = Error::new(ErrorKind::NotFound, format!("the stream '{}' was deleted", stream.name));
@@ -330,6 +331,14 @@ impl Inner {
             let mut state = lock(&stream.state);
             state.ended.get_or_insert_with(closed);
             state.under_way = None;
+            // Whoever still holds it will not come to say why its media ended.
+            let left = state.writer.take().and_then(|_| state.newest_end());
+            if let Some(ended) = left.filter(|_| how == Stop::Drained) {
+                let times = (ended, self.volume.clock.wall());
+                let number = state.next_number.saturating_sub(1);
+                let detail = "the server stopped";
+                stream.note(&mut state, ledger::Stop::new(times, Cause::ServerDown, detail, number));
+            }
             drop(state);
             stream.changed();
         }

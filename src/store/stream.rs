@@ -9,14 +9,15 @@ use std::sync::{Arc, Mutex};
 use kinora_base::{ErrorKind, FragmentNumber, StreamName, WallTime};
 use tokio::sync::watch;
 
-use crate::Error;
 use crate::index::SegmentRow;
 use crate::lane::Lane;
+use crate::ledger::Stop;
 use crate::segment::{Appender, Sealed};
 use crate::state::State;
 use crate::statistics::{add, subtract};
 use crate::sync::lock;
 use crate::volume::Volume;
+use crate::{Cause, Error};
 
 /// A stream's figures at a glance, from memory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -150,6 +151,16 @@ impl Stream {
         }
     }
 
+    /// Writes a stop down, when its committer comes to it.
+    pub(crate) fn note(self: &Arc<Self>, state: &mut State, stop: Stop) {
+        if let Some(count) = self.volume.counters.stops.get(stop.cause as usize) {
+            add(count, 1);
+        }
+        if !state.deleted && state.ledger.add(stop) {
+            self.enqueue(state);
+        }
+    }
+
     /// Refuses if the stream was deleted.
     pub(crate) fn exists(&self, state: &State) -> Result<(), Error> {
         if !state.deleted {
@@ -164,13 +175,23 @@ impl Stream {
     }
 
     /// Gives up everything that waits for the disk, because of `error`.
-    pub(crate) fn give_up(&self, error: &Error) {
+    pub(crate) fn give_up(self: &Arc<Self>, error: &Error) {
         let (lost, bytes) = {
             let mut state = lock(&self.state);
             if !state.grounded {
                 state.mark_failed = Some(error.clone());
             }
-            state.give_up()
+            let (lost, bytes) = state.give_up();
+            if !lost.is_empty()
+                && let Some(ended) = state.newest_end()
+            {
+                let refused = error.kind == ErrorKind::StorageFull || self.volume.failure().is_some();
+                let cause = if refused { Cause::DiskRefused } else { Cause::ServerDown };
+                let number = state.next_number.saturating_sub(1);
+                let times = (ended, self.volume.clock.wall());
+                self.note(&mut state, Stop::new(times, cause, &error.message, number));
+            }
+            (lost, bytes)
         };
         let counters = &self.volume.counters;
         subtract(&counters.queued_bytes, bytes);

@@ -10,10 +10,14 @@ use tokio::sync::{oneshot, watch};
 
 use crate::State as FragmentState;
 use crate::format::{checksum_joined, checksum_pieces};
+use crate::ledger::Session;
 use crate::state::{NUMBERS_IN_FLIGHT, Pending, State, UnderWay};
 use crate::statistics::add;
 use crate::sync::lock;
-use crate::{Begin, Begun, ConfigurationId, Durable, Error, Finish, Finished, Flags, Fragment, Part, Stream};
+use crate::{
+    Begin, Begun, Cause, ConfigurationId, Durable, Error, Finish, Finished, Flags, Fragment, Part, Stop,
+    Stream,
+};
 
 /// The exclusive right to add fragments to a stream, until a newer writer takes it over. No call
 /// blocks on the disk.
@@ -22,11 +26,12 @@ pub struct StreamWriter {
     stream: Arc<Stream>,
     epoch: u64,
     superseded: watch::Receiver<bool>,
+    session: Session,
 }
 
 impl StreamWriter {
     pub(crate) fn new(stream: Arc<Stream>, epoch: u64, superseded: watch::Receiver<bool>) -> Self {
-        Self { stream, epoch, superseded }
+        Self { stream, epoch, superseded, session: Session::default() }
     }
 
     /// The identifier of this codec configuration, registered if it is new. It becomes durable
@@ -138,8 +143,16 @@ impl StreamWriter {
         let finished = volume.clock.monotonic();
         let mut state = self.enter()?;
         let under_way = state.under_way.take().ok_or_else(nothing_begun)?;
+        let begin = under_way.begin;
+        let duration_us = finish.duration_us;
         let result = self.queue(&mut state, under_way, finish, &sums, finished);
         drop(state);
+        if let Ok(Finished { fragment, repeated, .. }) = &result {
+            let number = fragment.number.get();
+            if let Some(stop) = self.session.finished(&begin, duration_us, number, *repeated) {
+                self.stream.note(&mut lock(&self.stream.state), stop);
+            }
+        }
         self.stream.changed();
         result
     }
@@ -293,6 +306,19 @@ impl StreamWriter {
                 self.stream.changed();
             }
         }
+    }
+
+    /// Writes down why this writer's media ends, if it has finished any. Nobody waits for the disk.
+    pub fn stop(&mut self, cause: Cause, detail: &str) {
+        let Some((ended, highest)) = self.session.end() else { return };
+        let noticed = self.stream.volume.clock.wall();
+        let mut state = lock(&self.stream.state);
+        // What the disk did not take is no media: it ended before.
+        let lost = state.newest.last().filter(|newest| newest.number.get() < highest);
+        let ended = lost.map_or(ended, Fragment::producer_end);
+        let holds = state.writer.as_ref().is_some_and(|writer| writer.epoch == self.epoch);
+        let number = if holds { state.next_number.saturating_sub(1) } else { highest };
+        self.stream.note(&mut state, Stop::new((ended, noticed), cause, detail, number));
     }
 
     /// How many payload bytes of the stream wait for the disk. A producer that can be slowed

@@ -11,6 +11,8 @@ mod harness;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
+mod ledger;
+#[cfg(test)]
 mod live;
 #[cfg(test)]
 mod power;

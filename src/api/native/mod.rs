@@ -1,6 +1,7 @@
 //! The native dialect: JSON and NDJSON over `/v1`.
 
 pub mod fragments;
+pub mod gaps;
 pub mod hls;
 pub mod login;
 pub mod media;

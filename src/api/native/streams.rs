@@ -11,15 +11,13 @@ use kinora_store::{Fragment, Stream};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::gaps::AbsenceInfo;
 use super::query::{Query, limit};
 use crate::api::error::ErrorBody;
 use crate::api::state::blocking;
 use crate::api::{ApiError, AppState};
 use crate::playback::{Known, Presentation};
 
-/// A stream with a producer whose newest media is older than this is not called live, in
-/// microseconds: twice the longest fragment interval that players tolerate well.
-const LIVE_WITHIN_US: i64 = 10_000_000;
 /// How much of the newest media the bitrate is measured over, in microseconds.
 const BITRATE_OVER_US: u64 = 10_000_000;
 /// Most streams in one answer.
@@ -36,6 +34,8 @@ pub struct StreamInfo {
     state: StreamState,
     /// When media last arrived.
     last_received_at: Option<String>,
+    /// Why none arrives; null while it does, and before there was any.
+    absence: Option<AbsenceInfo>,
     /// From the earliest to the latest producer time recorded.
     range: Option<TimeRange>,
     /// Its fragments.
@@ -206,6 +206,7 @@ pub async fn delete(State(state): State<AppState>, Path(name): Path<String>) -> 
 }
 
 fn describe(state: &AppState, stream: &Arc<Stream>) -> Result<StreamInfo, ApiError> {
+    let now = state.clock.wall();
     let summary = stream.summary();
     let newest = newest(stream)?;
     let known = match newest.last() {
@@ -219,8 +220,9 @@ fn describe(state: &AppState, stream: &Arc<Stream>) -> Result<StreamInfo, ApiErr
     Ok(StreamInfo {
         name: stream.name().to_string(),
         created_at: stream.created().to_string(),
-        state: stream_state(&summary, state.clock.wall()),
+        state: stream_state(&summary, now),
         last_received_at: summary.last_received.map(|time| time.to_string()),
+        absence: stream.absence(now).map(AbsenceInfo::from),
         range: summary
             .producer_range
             .map(|(start, end)| TimeRange { start: start.to_string(), end: end.to_string() }),
@@ -236,7 +238,7 @@ fn describe(state: &AppState, stream: &Arc<Stream>) -> Result<StreamInfo, ApiErr
 }
 
 fn stream_state(summary: &kinora_store::Summary, now: WallTime) -> StreamState {
-    let fresh = summary.last_received.is_some_and(|last| now.micros_since(last) < LIVE_WITHIN_US);
+    let fresh = summary.last_received.is_some_and(|last| now.micros_since(last) < Stream::SILENT_AFTER_US);
     match summary.fragments {
         _ if summary.has_writer && fresh => StreamState::Live,
         0 => StreamState::Empty,

@@ -1,4 +1,5 @@
-//! The footer of a sealed segment: 56 bytes per fragment, 8 per codec configuration.
+//! The footer of a sealed segment: 56 bytes per fragment, 8 per codec configuration, 8
+//! per stop.
 //!
 //! The index of an open segment consists of the same entries in memory.
 
@@ -116,26 +117,62 @@ impl ConfigurationEntry {
     pub(crate) const BYTES: usize = 8;
 }
 
+/// Where a segment holds a stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StopEntry {
+    /// Where its record header begins.
+    pub(crate) offset: u32,
+    /// Payload bytes.
+    pub(crate) length: u32,
+}
+
+impl StopEntry {
+    /// Length in bytes.
+    pub(crate) const BYTES: usize = 8;
+
+    /// The entry of a stop's `record`.
+    pub(crate) fn new(record: &Record) -> Self {
+        Self { offset: record.offset as u32, length: record.length }
+    }
+}
+
+/// How many entries of each kind a footer has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) fragments: u32,
+    pub(crate) configurations: u32,
+    pub(crate) stops: u32,
+}
+
 /// The whole footer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Footer {
     /// In arrival order.
     pub(crate) entries: Vec<Entry>,
     pub(crate) configurations: Vec<ConfigurationEntry>,
+    pub(crate) stops: Vec<StopEntry>,
 }
 
 impl Footer {
     /// How long a footer of so many entries is.
-    pub(crate) fn length(fragments: u32, configurations: u32) -> u64 {
-        u64::from(fragments) * Entry::BYTES as u64
-            + u64::from(configurations) * ConfigurationEntry::BYTES as u64
+    pub(crate) fn length(counts: Counts) -> u64 {
+        u64::from(counts.fragments) * Entry::BYTES as u64
+            + u64::from(counts.configurations) * ConfigurationEntry::BYTES as u64
+            + u64::from(counts.stops) * StopEntry::BYTES as u64
+    }
+
+    /// How many entries it has.
+    pub(crate) fn counts(&self) -> Counts {
+        Counts {
+            fragments: self.entries.len() as u32,
+            configurations: self.configurations.len() as u32,
+            stops: self.stops.len() as u32,
+        }
     }
 
     /// The footer as stored, and its checksum.
     pub(crate) fn encode(&self) -> (Vec<u8>, u32) {
-        let mut bytes = Vec::with_capacity(
-            self.entries.len() * Entry::BYTES + self.configurations.len() * ConfigurationEntry::BYTES,
-        );
+        let mut bytes = Vec::with_capacity(Self::length(self.counts()) as usize);
         for entry in &self.entries {
             entry.encode(&mut bytes);
         }
@@ -143,23 +180,33 @@ impl Footer {
             bytes.put_u32_le(configuration.id);
             bytes.put_u32_le(configuration.offset);
         }
+        for stop in &self.stops {
+            bytes.put_u32_le(stop.offset);
+            bytes.put_u32_le(stop.length);
+        }
         let crc = checksum(&bytes);
         (bytes, crc)
     }
 
-    /// Reads a footer with `fragments` fragment entries and the checksum `crc`.
-    pub(crate) fn decode(bytes: &[u8], fragments: u32, crc: u32) -> Result<Self, Malformed> {
+    /// Reads a footer with so many entries and the checksum `crc`.
+    pub(crate) fn decode(bytes: &[u8], counts: Counts, crc: u32) -> Result<Self, Malformed> {
         if checksum(bytes) != crc {
             return Err(Malformed::Because("has a footer that fails its checksum"));
         }
-        let (entries, configurations) = bytes
-            .split_at_checked(fragments as usize * Entry::BYTES)
-            .ok_or(Malformed::Because("has a footer that is too short"))?;
+        let short = Malformed::Because("has a footer that is too short");
+        let (entries, rest) =
+            bytes.split_at_checked(counts.fragments as usize * Entry::BYTES).ok_or(short)?;
+        let (configurations, stops) =
+            rest.split_at_checked(counts.configurations as usize * ConfigurationEntry::BYTES).ok_or(short)?;
         Ok(Self {
             entries: entries.chunks_exact(Entry::BYTES).map(Entry::decode).collect(),
             configurations: configurations
                 .chunks_exact(ConfigurationEntry::BYTES)
                 .map(|mut from| ConfigurationEntry { id: from.get_u32_le(), offset: from.get_u32_le() })
+                .collect(),
+            stops: stops
+                .chunks_exact(StopEntry::BYTES)
+                .map(|mut from| StopEntry { offset: from.get_u32_le(), length: from.get_u32_le() })
                 .collect(),
         })
     }

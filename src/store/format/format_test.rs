@@ -57,8 +57,7 @@ fn trailer() -> Trailer {
     Trailer {
         id: SegmentId(*b"0123456789abcdef"),
         footer_offset: 0x0102_0304_0506_0708,
-        fragments: 0x1112_1314,
-        configurations: 0x2122_2324,
+        counts: Counts { fragments: 0x1112_1314, configurations: 0x2122_2324, stops: 0x7172_7374 },
         footer_crc: 0x3132_3334,
         last_crc: 0x4142_4344,
         spent: 0x5152_5354_5556_5758,
@@ -85,6 +84,7 @@ fn footer() -> Footer {
     Footer {
         entries: vec![entry],
         configurations: vec![ConfigurationEntry { id: 0x9192, offset: 0xa1a2_a3a4 }],
+        stops: vec![StopEntry { offset: 0xf1f2_f3f4, length: 0x0304 }],
     }
 }
 
@@ -113,12 +113,12 @@ fn every_byte_on_disk_is_as_it_always_was() {
     );
     assert_eq!(
         hex(&trailer().encode()),
-        "4b4e52545241494c01008000010000003031323334353637383961626364656608070605040302011413121124232221343332314443424158575655545352516867666564636261 +52 63aa7408"
+        "4b4e52545241494c0100800001000000303132333435363738396162636465660807060504030201141312112423222134333231444342415857565554535251686766656463626174737271 +48 4091142b"
     );
     let (bytes, crc) = footer().encode();
     assert_eq!(
         format!("{} {crc:08x}", hex(&bytes)),
-        "04030201141312112827262524232221383736353433323144434241545352516261727184838281b4b3b2b1c4c3c2c108070605040302019291 +2 a4a3a2a1 f685b8cf"
+        "04030201141312112827262524232221383736353433323144434241545352516261727184838281b4b3b2b1c4c3c2c1080706050403020192910000a4a3a2a1f4f3f2f1 +0 04030000 e471ac54"
     );
     assert_eq!(
         hex(&StreamFile { name: cam(), created: WallTime::from_micros(0x0102_0304) }.encode()),
@@ -138,8 +138,10 @@ fn what_was_written_is_read() {
     assert_eq!(SegmentHeader::decode(&block), Ok((header(), crc)));
     assert_eq!(Trailer::decode(&trailer().encode()), Ok(trailer()));
     let (bytes, crc) = footer().encode();
-    assert_eq!(Footer::decode(&bytes, 1, crc), Ok(footer()));
-    assert!(Footer::decode(&bytes, 2, crc).is_err(), "fewer bytes than entries");
+    let counts = Counts { fragments: 1, configurations: 1, stops: 1 };
+    assert_eq!(Footer::decode(&bytes, counts, crc), Ok(footer()));
+    let more = Counts { fragments: 2, ..counts };
+    assert!(Footer::decode(&bytes, more, crc).is_err(), "fewer bytes than entries");
     assert_eq!(Clean::decode(&clean().encode()), Ok(clean()));
     let file = StreamFile { name: cam(), created: WallTime::from_micros(7) };
     assert_eq!(StreamFile::decode(&file.encode()), Ok(file));
@@ -191,7 +193,8 @@ proptest! {
         let _ = SegmentHeader::decode(bytes.first_chunk().unwrap());
         let _ = Trailer::decode(bytes.first_chunk().unwrap());
         let _ = StreamFile::decode(bytes.first_chunk().unwrap());
-        let _ = Footer::decode(&bytes, 12, checksum(&bytes));
+        let counts = Counts { fragments: 5, configurations: 3, stops: 2 };
+        let _ = Footer::decode(&bytes, counts, checksum(&bytes));
         let mut clean = bytes;
         let crc = checksum(&clean).to_le_bytes();
         clean.extend_from_slice(&crc);

@@ -11,7 +11,7 @@ mod segment;
 mod stream;
 
 pub(crate) use clean::{Clean, CleanStream};
-pub(crate) use entry::{ConfigurationEntry, Entry, Footer};
+pub(crate) use entry::{ConfigurationEntry, Counts, Entry, Footer, StopEntry};
 pub(crate) use name::{FileName, SegmentFileName, folder_name, open_name};
 pub(crate) use record::{Kind, Record};
 pub(crate) use segment::{SegmentHeader, SegmentId, Trailer};

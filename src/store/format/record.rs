@@ -1,4 +1,4 @@
-//! The header of a record in a segment: a fragment, a codec configuration, or a mark.
+//! The header of a record in a segment: a fragment, a codec configuration, a mark or a stop.
 //!
 //! What follows the header (the payload) is opaque here.
 
@@ -16,13 +16,16 @@ pub(crate) enum Kind {
     Configuration = 2,
     /// No payload: `number` and all below it are spent and will not be given to a fragment.
     Mark = 3,
+    /// Media ended: `producer_time` is where, `server_time` when that was noticed, `flags` the
+    /// cause, `number` the highest number before it, the payload more in words.
+    Stop = 4,
 }
 
 /// A record's header, `FORMAT.md` "Record".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) kind: Kind,
-    /// [`crate::Flags`] of a fragment, else 0.
+    /// [`crate::Flags`] of a fragment, the cause of a stop, else 0.
     pub(crate) flags: u16,
     /// The segment it was written to: bytes of another segment are no record here.
     pub(crate) segment: SegmentId,
@@ -30,7 +33,7 @@ pub(crate) struct Record {
     pub(crate) offset: u64,
     /// The writer's epoch.
     pub(crate) epoch: u64,
-    /// Fragment: its number. Mark: the highest spent number. Configuration: 0.
+    /// Fragment: its number. Mark and stop: the highest spent number. Configuration: 0.
     pub(crate) number: u64,
     pub(crate) ordinal: u64,
     pub(crate) producer_time: WallTime,
@@ -107,6 +110,7 @@ impl Record {
             1 => Kind::Fragment,
             2 => Kind::Configuration,
             3 => Kind::Mark,
+            4 => Kind::Stop,
             _ => return Err(Malformed::Because("is of an unknown kind")),
         };
         let flags = body.get_u16_le();

@@ -4,7 +4,7 @@ use bytes::{Buf, BufMut};
 use kinora_base::{StreamName, WallTime};
 
 use super::stream::{get_name, put_name};
-use super::{Malformed, VERSION, checked_body, checksum, sealed_block};
+use super::{Counts, Malformed, VERSION, checked_body, checksum, sealed_block};
 
 /// Distinguishes every segment ever written from every other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -105,10 +105,8 @@ pub(crate) struct Trailer {
     pub(crate) id: SegmentId,
     /// Where the records end and the footer begins.
     pub(crate) footer_offset: u64,
-    /// Fragment entries in the footer.
-    pub(crate) fragments: u32,
-    /// Configuration entries in the footer, after the fragments'.
-    pub(crate) configurations: u32,
+    /// Entries in the footer: the fragments', the configurations', the stops'.
+    pub(crate) counts: Counts,
     pub(crate) footer_crc: u32,
     /// Checksum of the last record's header: the end of the chain.
     pub(crate) last_crc: u32,
@@ -137,12 +135,13 @@ impl Trailer {
         body.put_u32_le(if self.damaged { Self::DAMAGED } else { 0 });
         body.put_slice(&self.id.0);
         body.put_u64_le(self.footer_offset);
-        body.put_u32_le(self.fragments);
-        body.put_u32_le(self.configurations);
+        body.put_u32_le(self.counts.fragments);
+        body.put_u32_le(self.counts.configurations);
         body.put_u32_le(self.footer_crc);
         body.put_u32_le(self.last_crc);
         body.put_u64_le(self.spent);
         body.put_u64_le(self.epoch);
+        body.put_u32_le(self.counts.stops);
         sealed_block(&body)
     }
 
@@ -161,16 +160,12 @@ impl Trailer {
         let flags = body.get_u32_le();
         let mut id = SegmentId::default();
         body.copy_to_slice(&mut id.0);
-        Ok(Self {
-            id,
-            footer_offset: body.get_u64_le(),
-            fragments: body.get_u32_le(),
-            configurations: body.get_u32_le(),
-            footer_crc: body.get_u32_le(),
-            last_crc: body.get_u32_le(),
-            spent: body.get_u64_le(),
-            epoch: body.get_u64_le(),
-            damaged: flags & Self::DAMAGED != 0,
-        })
+        let footer_offset = body.get_u64_le();
+        let (fragments, configurations) = (body.get_u32_le(), body.get_u32_le());
+        let (footer_crc, last_crc) = (body.get_u32_le(), body.get_u32_le());
+        let (spent, epoch) = (body.get_u64_le(), body.get_u64_le());
+        let counts = Counts { fragments, configurations, stops: body.get_u32_le() };
+        let damaged = flags & Self::DAMAGED != 0;
+        Ok(Self { id, footer_offset, counts, footer_crc, last_crc, spent, epoch, damaged })
     }
 }

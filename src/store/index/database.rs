@@ -50,7 +50,8 @@ CREATE TABLE segments (
     lowest INTEGER NOT NULL,
     PRIMARY KEY (stream, first)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX segments_by_producer ON segments (stream, producer_first);
+CREATE INDEX segments_by_producer ON segments
+    (stream, producer_first, producer_end, count, bytes, damaged, runs);
 CREATE INDEX segments_by_server ON segments (stream, server_first);
 CREATE TABLE totals (
     stream INTEGER PRIMARY KEY,
@@ -68,6 +69,21 @@ CREATE TABLE configurations (
     content BLOB NOT NULL,
     PRIMARY KEY (stream, id)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE stops (
+    stream INTEGER NOT NULL,
+    segment INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    ended INTEGER NOT NULL,
+    noticed INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    cause INTEGER NOT NULL,
+    detail TEXT NOT NULL,
+    PRIMARY KEY (stream, segment, place)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX stops_by_time ON stops (stream, ended);
+CREATE TRIGGER stops_go_with_their_segment AFTER DELETE ON segments BEGIN
+    DELETE FROM stops WHERE stream = old.stream AND segment = old.first;
+END;
 CREATE TABLE watermarks (
     stream INTEGER PRIMARY KEY,
     segment BLOB NOT NULL,

@@ -2,10 +2,12 @@
 //!
 //! It holds nothing that the data files do not, and knows nothing of open segments.
 
+mod coverage;
 mod database;
 mod row;
 mod runs;
 mod segments;
+mod stops;
 mod streams;
 
 pub(crate) use database::Database;

@@ -79,11 +79,9 @@ impl SegmentRow {
             spent: trailer.spent,
             epoch: trailer.epoch,
             first_ordinal: header.first_ordinal,
-            count: trailer.fragments,
+            count: trailer.counts.fragments,
             bytes: entries.iter().map(|entry| u64::from(entry.length)).sum(),
-            file_bytes: trailer.footer_offset
-                + Footer::length(trailer.fragments, trailer.configurations)
-                + Trailer::BYTES_U64,
+            file_bytes: trailer.footer_offset + Footer::length(trailer.counts) + Trailer::BYTES_U64,
             producer: Span::of(times(|entry| entry.producer_time)),
             server: Span::of(times(|entry| entry.server_time)),
             damaged: trailer.damaged,

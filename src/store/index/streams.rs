@@ -190,6 +190,13 @@ impl Database {
         })
     }
 
+    /// The last time that was kept.
+    pub(crate) fn last_seen(&self) -> Result<Option<WallTime>, Error> {
+        self.read(|connection| {
+            connection.query_row("SELECT last_seen FROM clock", [], |row| time(row, 0)).optional()
+        })
+    }
+
     /// All watermarks.
     pub(crate) fn watermarks(&self) -> Result<Vec<Watermark>, Error> {
         self.read(|connection| {
@@ -204,7 +211,7 @@ impl Database {
 }
 
 fn remove_stream(connection: &Connection, id: i64) -> rusqlite::Result<()> {
-    for table in ["segments", "totals", "configurations", "watermarks"] {
+    for table in ["segments", "totals", "configurations", "stops", "watermarks"] {
         connection.execute(&format!("DELETE FROM {table} WHERE stream = ?1"), [id])?;
     }
     connection.execute("DELETE FROM streams WHERE id = ?1", [id])?;

@@ -13,7 +13,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use kinora_base::{ErrorKind, FragmentNumber, StreamName};
+use kinora_base::{ErrorKind, FragmentNumber, StreamName, WallTime};
 
 use self::files::created;
 use crate::configurations::Configurations;
@@ -21,6 +21,7 @@ use crate::duplicates::Newest;
 use crate::error::{is_full, is_local};
 use crate::format::CleanStream;
 use crate::index::{SegmentRow, StreamRow, Watermark};
+use crate::ledger::{Cause, Ledger, Stop};
 use crate::segment::{Appender, Recovered, Sealed};
 use crate::segments::Open;
 use crate::state::{NUMBERS_IN_FLIGHT, State, Sums};
@@ -58,6 +59,8 @@ struct Known {
     /// How an orderly shutdown left it.
     clean: Option<CleanStream>,
     watermark: Option<Watermark>,
+    /// When the store was last seen open, as far as the index knows.
+    last_seen: Option<WallTime>,
 }
 
 /// Fills the index with what the files of the stream `name` say. No segment is changed.
@@ -110,8 +113,10 @@ fn open_stream(
     if let Some(clean) = known.clean.as_ref().filter(|clean| clean.open_first > 0) {
         opening.require_open(clean.open_first, &files);
     }
-    let state = opening.state(newest, known.clean)?;
-    Ok(Some(Stream::new((volume, lanes), name, created, id, state)))
+    let crashed = known.clean.is_none();
+    let (mut state, appender) = opening.state(newest, known.clean)?;
+    opening.resume_ledger(&mut state, crashed, known.last_seen)?;
+    Ok(Some(Stream::new((volume, lanes), name, created, id, (state, appender))))
 }
 
 struct Opening<'a> {
@@ -208,6 +213,26 @@ impl Opening<'_> {
                 sealed.fragments().for_each(|fragment| state.newest.push(fragment));
             }
         }
+    }
+
+    /// Takes over the newest stop. If there is none behind the last fragment after a crash, the
+    /// stream was being written, and what ended it was the crash.
+    fn resume_ledger(
+        &mut self,
+        state: &mut State,
+        crashed: bool,
+        last_seen: Option<WallTime>,
+    ) -> Result<(), Error> {
+        let newest = self.volume.database.newest_stop(self.id)?;
+        let written = state.sums.numbers.map_or(0, |(_, last)| last.get());
+        let ended = newest.as_ref().is_some_and(|stop| stop.number >= written);
+        state.ledger = Ledger::new(newest);
+        let Some(end) = state.newest_end().filter(|_| crashed && !ended) else { return Ok(()) };
+        let noticed = last_seen.max(state.last_received).unwrap_or(end);
+        let stop =
+            Stop::new((end, noticed), Cause::ServerDown, "the server ended without notice", state.recorded);
+        state.ledger.add(stop);
+        Ok(())
     }
 
     /// Takes over what the newest sealed segment tells.

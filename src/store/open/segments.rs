@@ -10,10 +10,10 @@ use super::files::{Files, another, unknown_version};
 use super::{Failed, Opening};
 use crate::Error;
 use crate::disk::{DiskFile, read_block_at, sync_failed};
-use crate::format::{CleanStream, Record, SegmentId, open_name};
+use crate::format::{CleanStream, Record, SegmentId, StopEntry, open_name};
 use crate::index::Watermark;
 use crate::segment::{
-    Payloads, Recovered, Sealed, Sealing, Unusable, open_failed, read_record, recover, seal,
+    Payloads, Recovered, Sealed, Sealing, Unusable, open_failed, read_record, read_stops, recover, seal,
 };
 
 impl Opening<'_> {
@@ -35,6 +35,8 @@ impl Opening<'_> {
                 }
                 Ok(sealed) => {
                     self.keep_configurations(&sealed)?;
+                    let stops = &sealed.footer.stops;
+                    self.copy_stops(sealed.file.as_ref(), (sealed.id, *first), stops)?;
                     added.push(sealed.row);
                 }
                 Err(error) if error.kind == ErrorKind::Corrupt => {
@@ -103,7 +105,10 @@ impl Opening<'_> {
         let path = self.folder.join(open_name(first));
         let file = self.volume.disk.open(&path, false).map_err(|error| open_failed(&path, &error))?;
         match recover(&path, file, |_| 0, Payloads::Undecided) {
-            Ok(recovered) => self.recovered_configurations(&recovered),
+            Ok(recovered) => {
+                self.recovered_configurations(&recovered)?;
+                Ok(self.recovered_stops(&recovered)?)
+            }
             Err(Unusable::Io(error)) => Err(Error::io("read", &path, &error).into()),
             Err(Unusable::Version(version)) => Err(unknown_version(&path, version).into()),
             // The next opening deals with it.
@@ -115,6 +120,30 @@ impl Opening<'_> {
         let appender = &recovered.appender;
         let places = appender.configurations.iter().map(|place| (place.id, u64::from(place.offset)));
         self.copy_configurations(appender.file.as_ref(), appender.header.id, places.collect())
+    }
+
+    fn recovered_stops(&mut self, recovered: &Recovered) -> Result<(), Error> {
+        let appender = &recovered.appender;
+        let segment = (appender.header.id, appender.header.first);
+        self.copy_stops(appender.file.as_ref(), segment, &appender.stops)
+    }
+
+    /// Copies the stops of a segment into the index, unless it has all of them.
+    fn copy_stops(
+        &mut self,
+        file: &dyn DiskFile,
+        (segment, first): (SegmentId, u64),
+        places: &[StopEntry],
+    ) -> Result<(), Error> {
+        let database = &self.volume.database;
+        if places.is_empty() || database.count_stops(self.id, first)? == places.len() {
+            return Ok(());
+        }
+        let stops: Vec<_> = read_stops(file, segment, places)
+            .into_iter()
+            .map(|(offset, stop)| (first, offset, stop))
+            .collect();
+        database.add_stops(self.id, &stops)
     }
 
     /// Recovers an open segment. The newest goes on, unless it is damaged; any other is sealed.
@@ -158,6 +187,7 @@ impl Opening<'_> {
         }
         let damaged = self.report.damaged_segments.contains(&path);
         self.recovered_configurations(&recovered)?;
+        self.recovered_stops(&recovered)?;
         if clean.is_none() && !damaged && recovered.appender.allocated > recovered.appender.end {
             // Remains of an unfinished write must not lie where later records will.
             self.report.discarded_bytes += recovered.torn_bytes;

@@ -54,6 +54,7 @@ pub(crate) fn open_streams(volume: &Arc<Volume>, lanes: &Lanes) -> Result<Opened
     }
     let mut rows: BTreeMap<_, _> =
         volume.database.streams()?.into_iter().map(|row| (row.name.clone(), row)).collect();
+    let last_seen = volume.database.last_seen()?;
     let marks: BTreeMap<_, _> =
         volume.database.watermarks()?.into_iter().map(|mark| (mark.stream, mark)).collect();
     let mut left: BTreeMap<_, _> =
@@ -65,7 +66,7 @@ pub(crate) fn open_streams(volume: &Arc<Volume>, lanes: &Lanes) -> Result<Opened
             let row = rows.remove(&name);
             let watermark = row.as_ref().and_then(|row| marks.get(&row.id).copied());
             let clean = left.remove(&name);
-            (name, Mutex::new(Some(Known { row, clean, watermark })))
+            (name, Mutex::new(Some(Known { row, clean, watermark, last_seen })))
         })
         .collect();
     for gone in left.into_keys() {
@@ -105,6 +106,17 @@ fn remove_deleted(volume: &Volume, report: &mut Recovery) {
     }
 }
 
+/// A stream that is ready; if a stop waits to be written, its committer will learn of it.
+fn announced(stream: Stream) -> Arc<Stream> {
+    let stream = Arc::new(stream);
+    let mut state = lock(&stream.state);
+    if state.ledger.has_waiting() {
+        stream.enqueue(&mut state);
+    }
+    drop(state);
+    stream
+}
+
 /// Opens streams on several threads.
 fn open_all(
     (volume, lanes): (&Arc<Volume>, &Lanes),
@@ -127,7 +139,7 @@ fn open_all(
                     opened.report.merge(found);
                     match result {
                         Ok(Some(stream)) => {
-                            opened.streams.insert(name.clone(), Arc::new(stream));
+                            opened.streams.insert(name.clone(), announced(stream));
                         }
                         Ok(None) => {}
                         Err(Failed::Stream(error)) => {

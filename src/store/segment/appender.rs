@@ -13,7 +13,8 @@ use kinora_base::WallTime;
 use crate::Fragment;
 use crate::disk::{Disk, DiskFile, sync_failed, write_all_at};
 use crate::error::is_full;
-use crate::format::{ConfigurationEntry, Entry, Kind, Record, SegmentHeader, checksum, open_name};
+use crate::format::{ConfigurationEntry, Entry, Kind, Record, SegmentHeader, StopEntry, checksum, open_name};
+use crate::ledger::Stop;
 
 /// The first step of reserving room ahead, in bytes. Steps double up to the configured one, so a
 /// thousand quiet streams do not take 16 GB, and a busy one is at the full step after five.
@@ -35,8 +36,11 @@ pub(crate) struct Append {
 pub(crate) struct Appended {
     pub(crate) file: Arc<dyn DiskFile>,
     pub(crate) path: PathBuf,
+    /// First number of the segment.
+    pub(crate) first: u64,
     pub(crate) entries: Vec<Entry>,
     pub(crate) configurations: Vec<ConfigurationEntry>,
+    pub(crate) stops: Vec<StopEntry>,
     /// Highest number that the records spend.
     pub(crate) spent: u64,
     /// Bytes that went to the disk.
@@ -84,6 +88,7 @@ pub(crate) struct Appender {
     pub(crate) epoch: u64,
     pub(crate) fragments: u32,
     pub(crate) configurations: Vec<ConfigurationEntry>,
+    pub(crate) stops: Vec<StopEntry>,
     /// Server time of its first fragment.
     pub(crate) begun: Option<WallTime>,
     step: u64,
@@ -103,6 +108,9 @@ pub(crate) struct Bounds {
 impl Appender {
     /// Most fragments in one segment: its footer stays below a megabyte.
     pub(crate) const MOST_FRAGMENTS: u32 = 16_384;
+
+    /// Most stops in one segment, which with their longest details take five megabytes.
+    pub(crate) const MOST_STOPS: usize = 4096;
 
     /// Longest time of arrival that one segment covers, in microseconds: a quiet stream's
     /// segments can still expire piece by piece, and every segment has "some minutes".
@@ -153,6 +161,7 @@ impl Appender {
             epoch: header.epoch,
             fragments: 0,
             configurations: Vec::new(),
+            stops: Vec::new(),
             begun: None,
             step: FIRST_STEP,
             header,
@@ -166,6 +175,7 @@ impl Appender {
         let Some(next) = next.filter(|_| self.fragments > 0) else { return false };
         self.end >= bounds.segment_bytes
             || self.fragments >= Self::MOST_FRAGMENTS
+            || self.stops.len() >= Self::MOST_STOPS
             || self.begun.is_some_and(|begun| next.server_time.micros_since(begun) >= Self::LONGEST_US)
             || next.number.get() - self.header.first >= u64::from(u32::MAX)
             || self.end.saturating_add(record_bytes(next.bytes)) > Self::LARGEST
@@ -193,14 +203,15 @@ impl Appender {
     }
 
     /// Writes `configurations`, fragments with the configurations they need, both only where the
-    /// segment does not hold them yet, and a mark that spends all numbers up to `mark`. Nothing is durable before the file is synced
-    /// and [`Appender::synced`] called; until then, and after a failure, the next append goes
+    /// segment does not hold them yet, `stops`, and a mark that spends all numbers up to `mark`.
+    /// Nothing is durable before the file is synced and [`Appender::synced`] called; until then, and after a failure, the next append goes
     /// to the same place.
     pub(crate) fn append(
         &self,
         bounds: Bounds,
         configurations: &[(u32, Bytes)],
         fragments: &[Append],
+        stops: &[Stop],
         mark: Option<u64>,
     ) -> Result<(Appended, u64), AppendFailed> {
         let mut batch = Batch::new(self);
@@ -209,6 +220,9 @@ impl Appender {
         }
         for append in fragments {
             batch.fragment(append);
+        }
+        for stop in stops {
+            batch.stop(stop);
         }
         if let Some(number) = mark {
             batch.mark(number);
@@ -225,9 +239,11 @@ impl Appender {
         let appended = Appended {
             file: Arc::clone(&self.file),
             path: self.path.clone(),
+            first: self.header.first,
             bytes: batch.end - self.end,
             entries: batch.entries,
             configurations: batch.configurations,
+            stops: batch.stops,
             spent: batch.spent,
             end: batch.end,
             last_crc: batch.last_crc,
@@ -274,6 +290,7 @@ impl Appender {
         self.epoch = self.epoch.max(appended.epoch);
         self.fragments = self.fragments.saturating_add(appended.entries.len() as u32);
         self.configurations.extend_from_slice(&appended.configurations);
+        self.stops.extend_from_slice(&appended.stops);
         self.begun = self.begun.or_else(|| appended.entries.first().map(|entry| entry.server_time));
     }
 
@@ -302,6 +319,7 @@ struct Batch<'a> {
     pieces: Vec<Piece<'a>>,
     entries: Vec<Entry>,
     configurations: Vec<ConfigurationEntry>,
+    stops: Vec<StopEntry>,
     end: u64,
     last_crc: u32,
     spent: u64,
@@ -314,6 +332,7 @@ impl<'a> Batch<'a> {
             pieces: Vec::new(),
             entries: Vec::new(),
             configurations: Vec::new(),
+            stops: Vec::new(),
             end: appender.end,
             last_crc: appender.last_crc,
             spent: appender.spent,
@@ -391,6 +410,22 @@ impl<'a> Batch<'a> {
         };
         self.configurations.push(ConfigurationEntry { id, offset: record.offset as u32 });
         self.push(&record, [content.as_ref()]);
+    }
+
+    fn stop(&mut self, stop: &'a Stop) {
+        let detail = stop.detail.as_bytes();
+        let record = Record {
+            flags: stop.cause.code(),
+            number: stop.number,
+            producer_time: stop.ended,
+            server_time: stop.noticed,
+            length: detail.len() as u32,
+            payload_crc: checksum(detail),
+            ..self.record(Kind::Stop)
+        };
+        self.spent = self.spent.max(stop.number);
+        self.stops.push(StopEntry::new(&record));
+        self.push(&record, [detail]);
     }
 
     fn mark(&mut self, number: u64) {

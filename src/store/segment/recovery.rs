@@ -13,7 +13,9 @@ use std::sync::Arc;
 use kinora_base::WallTime;
 
 use crate::disk::{DiskFile, read_block_at, read_full_at};
-use crate::format::{ConfigurationEntry, Entry, Kind, Malformed, Record, SegmentHeader, SegmentId, checksum};
+use crate::format::{
+    ConfigurationEntry, Entry, Kind, Malformed, Record, SegmentHeader, SegmentId, StopEntry, checksum,
+};
 
 use super::Appender;
 
@@ -234,6 +236,7 @@ impl Walk {
                 let entry = ConfigurationEntry { id: record.configuration, offset: record.offset as u32 };
                 appender.configurations.push(entry);
             }
+            Kind::Stop => appender.stops.push(StopEntry::new(record)),
             Kind::Mark => {}
         }
         appender.spent = appender.spent.max(record.number);

@@ -24,13 +24,16 @@ impl Sealing {
     /// The segment that `appender` wrote, with the `entries` of its fragments.
     pub(crate) fn new(appender: &Appender, entries: Vec<Entry>, damaged: bool) -> Self {
         let header = &appender.header;
-        let footer = Footer { entries, configurations: appender.configurations.clone() };
+        let footer = Footer {
+            entries,
+            configurations: appender.configurations.clone(),
+            stops: appender.stops.clone(),
+        };
         let (_, footer_crc) = footer.encode();
         let trailer = Trailer {
             id: header.id,
             footer_offset: appender.end,
-            fragments: footer.entries.len() as u32,
-            configurations: footer.configurations.len() as u32,
+            counts: footer.counts(),
             footer_crc,
             last_crc: appender.last_crc,
             spent: appender.spent,

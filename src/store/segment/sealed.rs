@@ -63,7 +63,7 @@ impl Segment {
         let trailer_offset = length.checked_sub(Trailer::BYTES_U64).ok_or_else(short)?;
         let trailer = read_block_at(file.as_ref(), trailer_offset).map_err(read)?.ok_or_else(short)?;
         let trailer = Trailer::decode(&trailer).map_err(|reason| damaged(trailer_offset, reason))?;
-        let footer_bytes = Footer::length(trailer.fragments, trailer.configurations);
+        let footer_bytes = Footer::length(trailer.counts);
         if trailer.id != header.id
             || footer_bytes > LARGEST_FOOTER
             || trailer.footer_offset.checked_add(footer_bytes) != Some(trailer_offset)
@@ -74,7 +74,7 @@ impl Segment {
         if read_full_at(file.as_ref(), &mut footer, trailer.footer_offset).map_err(read)? < footer.len() {
             return Err(short());
         }
-        let footer = Footer::decode(&footer, trailer.fragments, trailer.footer_crc)
+        let footer = Footer::decode(&footer, trailer.counts, trailer.footer_crc)
             .map_err(|reason| damaged(trailer.footer_offset, reason))?;
         let row = SegmentRow::new(&header, &footer, &trailer);
         Ok(Self::new(row, &header, footer, file, true))

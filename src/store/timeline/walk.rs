@@ -1,0 +1,216 @@
+//! One walk over what a stream covers of a stretch of producer time, in the order of starts.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+
+use kinora_base::WallTime;
+
+use super::joining::{Buckets, Joining};
+use crate::index::Beginning;
+use crate::sync::lock;
+use crate::{Error, Fragment, Run, Stop, Stream};
+
+/// A stretch that at most so many segments may reach into is answered fragment by fragment.
+const EXACT_SEGMENTS: usize = 8;
+
+/// The absences found, as many as are wanted.
+#[derive(Debug)]
+pub(super) struct Absences {
+    limit: usize,
+    /// The last ones are wanted, else the first.
+    last: bool,
+    /// Only those that reach beyond this are wanted.
+    from: WallTime,
+    after: Option<WallTime>,
+    covered_to: Option<WallTime>,
+    found: VecDeque<(WallTime, Option<WallTime>)>,
+}
+
+impl Absences {
+    /// None yet; the first `limit` are kept, or the last.
+    pub(super) fn new(limit: usize, last: bool) -> Self {
+        let from = WallTime::EARLIEST;
+        Self { limit, last, from, after: None, covered_to: None, found: VecDeque::new() }
+    }
+
+    /// Only those that start after `after` are wanted.
+    pub(super) fn only_after(&mut self, after: WallTime) {
+        self.after = Some(after);
+    }
+
+    fn covered(&mut self, run: &Run) {
+        self.until(Some(run.start));
+        self.covered_to = self.covered_to.max(Some(run.end));
+    }
+
+    /// Nothing is covered until `end`.
+    fn until(&mut self, end: Option<WallTime>) {
+        let Some(start) = self.covered_to else { return };
+        let absent = end.is_none_or(|end| end > self.from && end.micros_since(start) > Run::LARGEST_HOLE_US);
+        if !absent || self.after.is_some_and(|after| start <= after) || self.is_enough() {
+            return;
+        }
+        if self.found.len() >= self.limit {
+            self.found.pop_front();
+        }
+        self.found.push_back((start, end));
+    }
+
+    /// Whether no further one is wanted.
+    fn is_enough(&self) -> bool {
+        self.limit == 0 || (!self.last && self.found.len() >= self.limit)
+    }
+
+    /// In the order of time.
+    pub(super) fn finish(self) -> Vec<(WallTime, Option<WallTime>)> {
+        self.found.into()
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Walk {
+    start: WallTime,
+    end: WallTime,
+    joining: Option<Joining>,
+    /// Where what begins before the stretch ends.
+    before: Option<WallTime>,
+    /// Where what begins behind the stretch begins.
+    behind: Option<WallTime>,
+    pub(super) runs: Vec<Run>,
+    pub(super) absences: Absences,
+    pub(super) buckets: Option<Buckets>,
+    pub(super) hidden: u64,
+    /// What damaged segments cover.
+    pub(super) damaged: Vec<(WallTime, WallTime)>,
+}
+
+impl Walk {
+    pub(super) fn new(
+        (start, end): (WallTime, WallTime),
+        buckets: Option<usize>,
+        mut absences: Absences,
+    ) -> Self {
+        absences.from = start;
+        let buckets = buckets.map(|count| Buckets::new(start, end, count));
+        let apart_us = buckets.as_ref().map_or(0, Buckets::length_us);
+        Self {
+            start,
+            end,
+            joining: Some(Joining::new(apart_us)),
+            before: None,
+            behind: None,
+            runs: Vec::new(),
+            absences,
+            buckets,
+            hidden: 0,
+            damaged: Vec::new(),
+        }
+    }
+
+    /// Walks; gives the stops that the index may lack.
+    pub(super) fn run(&mut self, stream: &Stream) -> Result<Vec<Stop>, Error> {
+        let (below, longest_us, stops) = {
+            let state = lock(&stream.state);
+            stream.exists(&state)?;
+            let pending = state.pending.iter().map(|pending| pending.fragment.clone());
+            pending.chain(state.segments.newest_first()).for_each(|fragment| self.meet(run_of(&fragment)));
+            let stops: Vec<Stop> = state.ledger.in_memory().cloned().collect();
+            (state.segments.first_in_memory(), state.longest_producer_us, stops)
+        };
+        let database = &stream.volume.database;
+        // What ends last before the stretch begins no earlier than the longest segment lasts
+        // before the last one that begins before it.
+        let last_before = database.last_start_before(stream.id, self.start)?.unwrap_or(self.start);
+        let from = last_before.offset_micros(-longest_us);
+        let span = Beginning { producer: true, from, to: self.end };
+        let rows = database.segments_by_time(stream.id, span, below, false, (0, EXACT_SEGMENTS + 1))?;
+        if rows.len() <= EXACT_SEGMENTS {
+            for row in rows {
+                if row.damaged {
+                    self.damaged.push((row.producer.first, row.producer.end));
+                }
+                let (runs, overlaps) =
+                    (row.runs.clone(), row.producer.end > self.start && row.producer.first < self.end);
+                match stream.sealed(row) {
+                    Ok(sealed) if overlaps => sealed.fragments().for_each(|f| self.meet(run_of(&f))),
+                    // A footer that is damaged is told where it is read; the index knows the runs.
+                    _ => runs.into_iter().for_each(|run| self.meet(run)),
+                }
+            }
+        } else {
+            database.coverage(stream.id, (from, self.end), below, |coverage| {
+                let (Some(first), Some(last)) = (coverage.runs.first(), coverage.runs.last()) else {
+                    return ControlFlow::Continue(());
+                };
+                if coverage.damaged {
+                    self.damaged.push((first.start, last.end));
+                }
+                self.settle(first.start);
+                coverage.runs.into_iter().for_each(|run| self.meet(run));
+                let enough = self.absences.is_enough() && self.runs.len() > Stream::MOST_RUNS;
+                if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+        }
+        if let Some(next) = database.first_start_from(stream.id, self.end)? {
+            self.behind = Some(self.behind.map_or(next, |behind| behind.min(next)));
+        }
+        self.finish();
+        Ok(stops)
+    }
+
+    /// Takes a run into account, in whatever place.
+    fn meet(&mut self, run: Run) {
+        if run.start < self.start {
+            self.before = self.before.max(Some(run.end));
+        }
+        if run.start >= self.end {
+            self.behind = Some(self.behind.map_or(run.start, |behind| behind.min(run.start)));
+        } else if run.end > self.start {
+            if let Some(buckets) = &mut self.buckets {
+                buckets.add(&run);
+            }
+            if let Some(joining) = &mut self.joining {
+                joining.add(run);
+            }
+        }
+    }
+
+    /// No run that is still to be met starts before `time`.
+    fn settle(&mut self, time: WallTime) {
+        let Some(joining) = &mut self.joining else { return };
+        joining.settle(time);
+        let runs = joining.take();
+        self.keep(runs);
+    }
+
+    fn keep(&mut self, runs: Vec<Run>) {
+        for run in &runs {
+            self.absences.covered_to = self.absences.covered_to.max(self.before);
+            self.absences.covered(run);
+        }
+        // More are never asked for, and an archive may hold very many.
+        let room = (Stream::MOST_RUNS + 1).saturating_sub(self.runs.len());
+        self.runs.extend(runs.into_iter().take(room));
+    }
+
+    fn finish(&mut self) {
+        let Some(joining) = self.joining.take() else { return };
+        let (runs, hidden) = joining.finish();
+        self.keep(runs);
+        self.hidden = hidden;
+        self.absences.covered_to = self.absences.covered_to.max(self.before);
+        if self.absences.covered_to < Some(self.end) {
+            self.absences.until(self.behind);
+        }
+    }
+}
+
+fn run_of(fragment: &Fragment) -> Run {
+    Run {
+        start: fragment.producer_time,
+        end: fragment.producer_end(),
+        fragments: 1,
+        bytes: u64::from(fragment.bytes),
+    }
+}
