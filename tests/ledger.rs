@@ -78,7 +78,8 @@ fn every_way_to_end_is_told_apart() {
     let mut junk = media[..cluster(&media, 3)].to_vec();
     junk.extend_from_slice(&[0x1F, 0x43, 0xB6, 0x75, 0x8C, 0xE7, 0x81, 0x00]);
     junk.extend_from_slice(&[0xA3, 0x87, 0x87, 0x00, 0x00, 0x80, 1, 2, 3]);
-    request(server.address, "POST", &format!("/v1/streams/cam/media{}", at(3)), &[], &junk);
+    let refused = request(server.address, "POST", &format!("/v1/streams/cam/media{}", at(3)), &[], &junk);
+    assert!(refused.text().contains("unknown_track"), "{}", refused.text());
     until(|| stopped_by(&server, "input_refused"));
     let refused = gaps(&server, "?order=desc&limit=1")[0].clone();
     assert!(refused["detail"].as_str().unwrap().contains("at byte"), "{refused}");
