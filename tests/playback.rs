@@ -8,6 +8,8 @@
 mod bench;
 #[path = "playback/codecs.rs"]
 mod codecs;
+#[path = "playback/large.rs"]
+mod large;
 #[path = "playback/live.rs"]
 mod live;
 #[path = "playback/playlist.rs"]

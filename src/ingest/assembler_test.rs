@@ -1,7 +1,7 @@
 //! Where fragments and parts are cut, and what times they get.
 
 use bytes::Bytes;
-use kinora_media::packed::Payload;
+use kinora_media::packed::Head;
 use kinora_media::{Codec, Shape};
 
 use super::*;
@@ -38,12 +38,13 @@ struct Told {
     parts: Vec<Part>,
     duration_us: u64,
     flags: Flags,
-    payload: Payload,
+    head: Head,
+    payload: Vec<Bytes>,
 }
 
 impl Told {
     fn samples(&self, track: u32) -> Vec<Sample> {
-        self.payload.samples().into_iter().filter(|s| s.track == track).collect()
+        self.head.samples(&self.payload).into_iter().filter(|s| s.track == track).collect()
     }
 }
 
@@ -117,6 +118,8 @@ impl Bench {
                 Step::Part(part) => parts.push(part),
                 Step::Finish { duration_us, flags, head, data } => {
                     let (timecode, producer_ms, discontinuity) = begun.take().unwrap();
+                    let payload = [vec![head], data].concat();
+                    let bytes = payload.iter().map(Bytes::len).sum::<usize>() as u64;
                     told.push(Told {
                         timecode,
                         producer_ms,
@@ -124,7 +127,8 @@ impl Bench {
                         parts: std::mem::take(&mut parts),
                         duration_us,
                         flags,
-                        payload: Payload::parse(&[vec![head], data].concat()).unwrap(),
+                        head: Head::parse(&payload[0], bytes).unwrap(),
+                        payload,
                     });
                 }
             }
@@ -160,17 +164,17 @@ fn parts_are_short_and_add_up_to_their_fragment() {
     bench.interleaved(0, 3000);
     for fragment in bench.end() {
         assert_eq!(fragment.parts.len(), 5);
-        let mut samples = Vec::new();
+        let mut together = Vec::new();
         for (index, part) in fragment.parts.iter().enumerate() {
             assert_eq!(part.index as usize, index);
             assert_eq!(part.independent, index == 0);
-            let payload = Payload::parse_part(&part.head, &part.data).unwrap();
-            let video_ticks: u32 =
-                payload.samples().iter().filter(|s| s.track == VIDEO).map(|s| s.duration_ticks).sum();
+            let bytes = part.data.iter().map(Bytes::len).sum::<usize>() as u64;
+            let read = Head::parse_part(&part.head, bytes).unwrap().samples(&part.data);
+            let video_ticks: u32 = read.iter().filter(|s| s.track == VIDEO).map(|s| s.duration_ticks).sum();
             assert_eq!(video_ticks, 200);
-            samples.extend(payload.samples());
+            together.extend(read);
         }
-        assert_eq!(samples, fragment.payload.samples());
+        assert_eq!(together, fragment.head.samples(&fragment.payload));
     }
 }
 
@@ -223,7 +227,7 @@ fn samples_are_limited_too() {
     }
     let told = bench.end();
     assert!(told.len() >= 2);
-    assert!(told.iter().all(|f| f.payload.samples().len() <= MAX_SAMPLES + 1));
+    assert!(told.iter().all(|f| f.head.rows().count() <= MAX_SAMPLES + 1));
 }
 
 #[test]
@@ -465,7 +469,7 @@ fn tags_belong_to_the_fragment_under_way_and_end_with_it() {
     bench.assembler.end_of_fragment(NOW);
     bench.video(1000, true);
     let told = bench.end();
-    let names: Vec<&str> = told[0].payload.tags().iter().map(|t| t.name.as_str()).collect();
+    let names: Vec<&str> = told[0].head.tags().iter().map(|t| t.name.as_str()).collect();
     assert_eq!(names, ["before", "during"]);
     assert!(told[0].flags.has(Flags::TAGS) && !told[1].flags.has(Flags::TAGS));
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kinora_base::FragmentNumber;
 use kinora_media::Sample;
-use kinora_media::packed::Payload;
+use kinora_media::packed::Head;
 use kinora_store::{Flags, Fragment, Stream};
 
 /// The one of these fragments that has the same samples as `sent` or, if that broke off, begins
@@ -20,18 +20,22 @@ pub(super) fn find(
     alike: &[Fragment],
     stream: &Arc<Stream>,
 ) -> Option<FragmentNumber> {
-    let sent = Payload::parse(sent).ok()?.samples();
+    let sent = samples(sent)?;
     // What was kept though it broke off is no match for what is whole; see `store/duplicates.rs`.
     let mut candidates = alike.iter().filter(|fragment| broke_off || !fragment.flags.has(Flags::PARTIAL));
     let same = candidates.find(|fragment| {
         let payload = stream.read(fragment.number).and_then(|payload| payload.whole());
-        let stored = payload.ok().and_then(|payload| Payload::parse(&payload).ok());
-        stored.is_some_and(|stored| {
-            let stored = stored.samples();
+        payload.ok().and_then(|payload| samples(&payload)).is_some_and(|stored| {
             (broke_off || stored.len() == sent.len()) && each_track_begins(&stored, &sent)
         })
     })?;
     Some(same.number)
+}
+
+/// The samples of a payload of which the first piece holds the head.
+fn samples(payload: &[Bytes]) -> Option<Vec<Sample>> {
+    let bytes: usize = payload.iter().map(Bytes::len).sum();
+    Some(Head::parse(payload.first()?, bytes as u64).ok()?.samples(payload))
 }
 
 /// Whether each track of `stored` begins with its samples in `sent`.

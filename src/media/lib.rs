@@ -20,10 +20,12 @@ pub mod mkv;
 pub mod packed;
 pub mod reorder;
 pub mod sample;
+pub mod splice;
 pub mod track;
 mod varint;
 
 pub use demux::{Demuxer, Event};
 pub use error::{Error, Fault};
 pub use sample::{Sample, Tag};
+pub use splice::{Splice, SpliceWriter, Spliced};
 pub use track::{Codec, Shape, Track, TrackKind};

@@ -14,6 +14,8 @@
 //! before it ends. Runs are grouped by part in publishing order, so the runs of a live part can be
 //! encoded once and become part of the fragment's head as they are.
 
+use std::ops::Range;
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::varint::{self, Reader};
@@ -58,8 +60,8 @@ impl Run {
         self.base_dts_ticks.saturating_add(span)
     }
 
-    fn bytes(&self) -> usize {
-        self.entries.iter().map(|e| e.size as usize).sum()
+    fn bytes(&self) -> u64 {
+        self.entries.iter().map(|e| u64::from(e.size)).sum()
     }
 }
 
@@ -122,65 +124,99 @@ pub fn head<'a>(tags: &[Tag], parts: impl Iterator<Item = &'a Bytes>) -> Bytes {
     out.freeze()
 }
 
-/// A payload, or the part of one, taken apart.
+/// What the head of a payload says, or the encoded runs of a live part: the sample table, and where
+/// each sample's bytes lie. The bytes themselves are not needed to read it.
 #[derive(Debug, Clone)]
-pub struct Payload {
+pub struct Head {
     tags: Vec<Tag>,
     runs: Vec<Run>,
-    data: Vec<Bytes>,
+    /// Where the samples' bytes begin.
+    data_start: u64,
 }
 
-impl Payload {
-    /// Reads a payload that is in one piece, or in pieces of which the first holds the whole head
-    /// and the others hold whole samples.
+/// One sample: its row of the table with absolute times, and where its bytes lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Number of the track.
+    pub track: u32,
+    /// Decoding time in ticks.
+    pub dts_ticks: i64,
+    /// Presentation time in ticks.
+    pub pts_ticks: i64,
+    /// Decoding duration in ticks.
+    pub duration_ticks: u32,
+    /// Whether decoding can start here.
+    pub sync: bool,
+    /// Its bytes in the payload, or in the part's data.
+    pub place: Range<u64>,
+}
+
+impl Head {
+    /// So many bytes of a payload tell the length of its head.
+    pub const PREFIX_BYTES: u64 = PREFIX_BYTES as u64;
+
+    /// The length of the head, [`Self::PREFIX_BYTES`] with it, of a payload that begins with these
+    /// bytes.
     ///
     /// # Errors
-    /// [`Fault::Stored`] if the head does not describe the data.
-    pub fn parse(pieces: &[Bytes]) -> Result<Self, Error> {
-        let stored = |message: &str| Error::new(Fault::Stored, 0, message);
-        let (first, rest) = pieces.split_first().ok_or_else(|| stored("the payload is empty"))?;
-        match first.first() {
+    /// [`Fault::Stored`] if no payload begins so.
+    pub fn length(payload: &[u8]) -> Result<u64, Error> {
+        match payload.first() {
             Some(&VERSION) => {}
             Some(other) => return Err(stored(&format!("payload of unknown version {other}"))),
             None => return Err(stored("the payload is empty")),
         }
-        let length = first.get(1..PREFIX_BYTES).and_then(|field| field.try_into().ok());
-        let length = u32::from_le_bytes(length.ok_or_else(|| stored("the payload ends inside its head"))?);
-        let head = first.get(..length as usize).ok_or_else(|| stored("the payload ends inside its head"))?;
+        let length = payload.get(1..PREFIX_BYTES).and_then(|field| field.try_into().ok());
+        let length = u32::from_le_bytes(length.ok_or_else(|| stored(ENDS_IN_HEAD))?);
+        Ok(u64::from(length))
+    }
+
+    /// Reads the head of a payload of `payload_bytes`: `payload` holds at least the head.
+    ///
+    /// # Errors
+    /// [`Fault::Stored`] if the head does not describe the payload.
+    pub fn parse(payload: &[u8], payload_bytes: u64) -> Result<Self, Error> {
+        let data_start = Self::length(payload)?;
+        let head = payload.get(..data_start as usize).ok_or_else(|| stored(ENDS_IN_HEAD))?;
+        let data_bytes = payload_bytes.checked_sub(data_start).ok_or_else(|| stored(ENDS_IN_HEAD))?;
         let mut reader = Reader::new(head);
         for _ in 0..PREFIX_BYTES {
             reader.byte("the head")?;
         }
         let tags = tags(&mut reader)?;
-        let mut data = Vec::with_capacity(rest.len() + 1);
-        if first.len() > length as usize {
-            data.push(first.slice(length as usize..));
-        }
-        data.extend_from_slice(rest);
-        Self::describe(&mut reader, tags, data)
+        Self::describe(&mut reader, tags, (data_start, data_bytes))
     }
 
-    /// Reads a live part: its encoded runs and its data.
+    /// Reads the encoded runs of a live part with `data_bytes` of data.
     ///
     /// # Errors
     /// As [`Self::parse`].
-    pub fn parse_part(head: &Bytes, data: &[Bytes]) -> Result<Self, Error> {
-        Self::describe(&mut Reader::new(head), Vec::new(), data.to_vec())
+    pub fn parse_part(runs: &[u8], data_bytes: u64) -> Result<Self, Error> {
+        Self::describe(&mut Reader::new(runs), Vec::new(), (0, data_bytes))
     }
 
-    fn describe(reader: &mut Reader<'_>, tags: Vec<Tag>, data: Vec<Bytes>) -> Result<Self, Error> {
+    fn describe(
+        reader: &mut Reader<'_>,
+        tags: Vec<Tag>,
+        (data_start, data_bytes): (u64, u64),
+    ) -> Result<Self, Error> {
         let mut runs = Vec::new();
         while !reader.is_empty() {
             runs.push(run(reader)?);
         }
-        let described: usize = runs.iter().map(Run::bytes).sum();
-        let held: usize = data.iter().map(Bytes::len).sum();
-        if described != held {
+        let described = runs.iter().fold(0_u64, |sum, run| sum.saturating_add(run.bytes()));
+        if described != data_bytes {
             return Err(
-                reader.fault(format!("the head describes {described} bytes of samples, {held} follow"))
+                reader.fault(format!("the head describes {described} bytes of samples, {data_bytes} follow"))
             );
         }
-        Ok(Self { tags, runs, data })
+        Ok(Self { tags, runs, data_start })
+    }
+
+    /// How many bytes it is.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.data_start
     }
 
     /// The producer's tags.
@@ -195,82 +231,89 @@ impl Payload {
         &self.runs
     }
 
-    /// The runs of one track with the pieces of their data, in order, without copying.
-    #[must_use]
-    pub fn track(&self, track: u32) -> Vec<(&Run, Vec<Bytes>)> {
-        let mut cursor = Pieces { pieces: &self.data, within: 0 };
-        let mut found = Vec::new();
-        for run in &self.runs {
-            let mut data = Vec::new();
-            let wanted = run.track == track;
-            cursor.take(run.bytes(), |piece| {
-                if wanted {
-                    data.push(piece);
-                }
-            });
-            if wanted {
-                found.push((run, data));
-            }
-        }
-        found
+    /// The runs of one track and where their data lies, in order.
+    pub fn track(&self, track: u32) -> impl Iterator<Item = (&Run, Range<u64>)> {
+        let mut end = self.data_start;
+        let placed = self.runs.iter().map(move |run| {
+            let start = end;
+            end = end.saturating_add(run.bytes());
+            (run, start..end)
+        });
+        placed.filter(move |(run, _)| run.track == track)
     }
 
-    /// All samples with absolute times, run after run, without copying: a sample that spans
-    /// pieces (which no writer of ours makes) is gathered.
-    #[must_use]
-    pub fn samples(&self) -> Vec<Sample> {
-        let mut cursor = Pieces { pieces: &self.data, within: 0 };
-        let mut samples = Vec::with_capacity(self.runs.iter().map(|r| r.entries.len()).sum());
-        for run in &self.runs {
-            let mut dts = run.base_dts_ticks;
-            for entry in &run.entries {
-                samples.push(Sample {
-                    track: run.track,
-                    dts_ticks: dts,
-                    pts_ticks: dts.saturating_add(entry.composition_ticks),
+    /// All samples, run after run.
+    pub fn rows(&self) -> impl Iterator<Item = Row> {
+        let mut end = self.data_start;
+        self.runs
+            .iter()
+            .flat_map(|run| {
+                let mut dts_ticks = run.base_dts_ticks;
+                run.entries.iter().map(move |entry| {
+                    let before = dts_ticks;
+                    dts_ticks = dts_ticks.saturating_add(i64::from(entry.duration_ticks));
+                    (run.track, before, entry)
+                })
+            })
+            .map(move |(track, dts_ticks, entry)| {
+                let start = end;
+                end = end.saturating_add(u64::from(entry.size));
+                Row {
+                    track,
+                    dts_ticks,
+                    pts_ticks: dts_ticks.saturating_add(entry.composition_ticks),
                     duration_ticks: entry.duration_ticks,
                     sync: entry.sync,
-                    data: cursor.one(entry.size as usize),
-                });
-                dts = dts.saturating_add(i64::from(entry.duration_ticks));
-            }
-        }
-        samples
+                    place: start..end,
+                }
+            })
     }
 }
 
-/// Walks data that lies in pieces.
-struct Pieces<'a> {
-    pieces: &'a [Bytes],
-    /// Bytes of the first piece that are already taken.
-    within: usize,
+impl Head {
+    /// All samples, run after run, their bytes taken from `payload`, which is the whole payload (or
+    /// all data of the part) in pieces: without copying, but for a sample that spans pieces.
+    #[must_use]
+    pub fn samples(&self, payload: &[Bytes]) -> Vec<Sample> {
+        let mut rest = payload.iter();
+        let (mut piece, mut begins) = (Bytes::new(), 0_u64);
+        let mut take = |place: Range<u64>| {
+            let mut gathered = Vec::new();
+            loop {
+                let ends = begins.saturating_add(piece.len() as u64);
+                if place.end <= ends || rest.len() == 0 {
+                    let within = |at: u64| at.clamp(begins, ends).saturating_sub(begins) as usize;
+                    let last = piece.slice(within(place.start)..within(place.end));
+                    if gathered.is_empty() {
+                        return last;
+                    }
+                    gathered.extend_from_slice(&last);
+                    return gathered.into();
+                }
+                if place.start < ends {
+                    let from = place.start.saturating_sub(begins) as usize;
+                    gathered.extend_from_slice(piece.get(from..).unwrap_or_default());
+                }
+                begins = ends;
+                piece = rest.next().cloned().unwrap_or_default();
+            }
+        };
+        let sample = |row: Row| Sample {
+            track: row.track,
+            dts_ticks: row.dts_ticks,
+            pts_ticks: row.pts_ticks,
+            duration_ticks: row.duration_ticks,
+            sync: row.sync,
+            data: take(row.place),
+        };
+        self.rows().map(sample).collect()
+    }
 }
 
-impl Pieces<'_> {
-    fn take(&mut self, mut length: usize, mut each: impl FnMut(Bytes)) {
-        while length > 0 {
-            let Some((first, rest)) = self.pieces.split_first() else { return };
-            let taken = length.min(first.len() - self.within);
-            if taken > 0 {
-                each(first.slice(self.within..self.within + taken));
-            }
-            self.within += taken;
-            length -= taken;
-            if self.within == first.len() {
-                self.pieces = rest;
-                self.within = 0;
-            }
-        }
-    }
+const ENDS_IN_HEAD: &str = "the payload ends inside its head";
 
-    fn one(&mut self, length: usize) -> Bytes {
-        let mut taken = Vec::new();
-        self.take(length, |piece| taken.push(piece));
-        if taken.len() == 1 {
-            return taken.pop().unwrap_or_default();
-        }
-        taken.concat().into()
-    }
+fn stored(message: &str) -> Error {
+    Error::new(Fault::Stored, 0, message)
 }
 
 fn tags(reader: &mut Reader<'_>) -> Result<Vec<Tag>, Error> {

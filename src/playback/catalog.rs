@@ -5,12 +5,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use kinora_base::{ErrorKind, StreamName, WallTime};
-use kinora_media::packed::Payload;
 use kinora_media::{Track, TrackKind, configuration};
 use kinora_store::{ConfigurationId, Error, Flags, Fragment, Stream};
 
 use super::eras::{Continuity, Eras};
-use super::{Presentation, Window, frame_rate};
+use super::{Presentation, Window, frame_rate, head};
 
 /// One configuration of one stream, decoded.
 #[derive(Debug)]
@@ -93,7 +92,7 @@ impl Catalog {
 
 impl Known {
     /// Pictures per second of the first video track: measured once, on the last of `fragments`
-    /// that is whole. May read it: blocks.
+    /// that is whole. May read its head: blocks.
     pub fn frame_rate<'a>(
         &self,
         stream: &Arc<Stream>,
@@ -104,8 +103,8 @@ impl Known {
         }
         let track = self.tracks.iter().find(|track| track.kind() == TrackKind::Video)?;
         let measured = measurable(fragments, self.id)?;
-        let payload = Payload::parse(&stream.read(measured.number).ok()?.whole().ok()?).ok()?;
-        let rate = frame_rate(&payload, track)?;
+        let head = head(&stream.read(measured.number).ok()?).ok()?;
+        let rate = frame_rate(&head, track)?;
         Some(*self.frame_rate.get_or_init(|| rate))
     }
 }

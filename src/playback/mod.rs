@@ -9,17 +9,16 @@ pub mod file;
 pub mod hls;
 mod presentation;
 mod segment;
+mod source;
 mod window;
 
 pub use catalog::{Catalog, Known};
 pub use eras::Continuity;
 pub use presentation::{LeftOut, Presentation, Rendition};
 pub use segment::{frame_rate, init, segment};
+pub use source::{Media, Source, head};
 pub use window::{Entry, Span, Window};
 
 /// Names the bytes that are made of a stored fragment, for caches that keep them. Raise it with every
 /// change of the golden bytes of `media/fmp4` or `media/mkv`, or of what this room makes of them.
 pub const MUXER_VERSION: u32 = 1;
-
-/// Bytes in pieces, in order: heads of our own and slices of stored payloads.
-pub type Pieces = Vec<bytes::Bytes>;

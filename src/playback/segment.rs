@@ -2,10 +2,8 @@
 
 use kinora_base::MediaTime;
 use kinora_media::fmp4::{self, RunSample};
-use kinora_media::packed::{Payload, Run};
-use kinora_media::{Error, Track};
-
-use super::Pieces;
+use kinora_media::packed::{Head, Run};
+use kinora_media::{Error, Splice, SpliceWriter, Track};
 
 /// How far the media timeline of segments is moved ahead, in seconds: MP4 has no decoding time
 /// before 0, and streams whose first pictures are reordered begin there. All tracks move alike,
@@ -20,23 +18,21 @@ pub fn init(track: &Track) -> Result<bytes::Bytes, Error> {
     fmp4::init(std::iter::once(track))
 }
 
-/// The media segment with all of `track` in a fragment; without samples if the fragment has none
-/// of it. `sequence` is its place in the stream.
+/// The media segment with all of `track` in a fragment that begins with `head`; without samples if
+/// the fragment has none of it. `sequence` is its place in the stream.
 ///
 /// # Errors
 /// `Limit` for media times that MP4 cannot say.
-pub fn segment(payload: &Payload, track: &Track, sequence: u64) -> Result<Pieces, Error> {
+pub fn segment(head: &Head, track: &Track, sequence: u64) -> Result<Splice, Error> {
     let shift_ticks = TIMELINE_SHIFT_S * i64::from(track.timescale);
     let mut muxer = fmp4::Muxer::new(sequence as u32).with_segment_type();
-    let mut pieces = vec![bytes::Bytes::new()];
-    for (run, data) in payload.track(track.number) {
+    for (run, _) in head.track(track.number) {
         muxer.run(track.number, run.base_dts_ticks.saturating_add(shift_ticks), run_samples(run))?;
-        pieces.extend(data);
     }
-    if let Some(head) = pieces.first_mut() {
-        *head = muxer.finish()?;
-    }
-    Ok(pieces)
+    let mut splice = SpliceWriter::default();
+    splice.make(&muxer.finish()?);
+    head.track(track.number).for_each(|(_, place)| splice.take(place));
+    Ok(splice.finish())
 }
 
 /// A stored run as `moof` describes it.
@@ -50,10 +46,10 @@ pub(super) fn run_samples(run: &Run) -> impl Iterator<Item = RunSample> {
     })
 }
 
-/// Pictures per second of a track in a fragment; none if it has no pictures, or they take no time.
+/// Pictures per second of a track in the fragment that begins with `head`; none if it has no pictures, or they take no time.
 #[must_use]
-pub fn frame_rate(payload: &Payload, track: &Track) -> Option<f64> {
-    let runs = || payload.runs().iter().filter(|run| run.track == track.number);
+pub fn frame_rate(head: &Head, track: &Track) -> Option<f64> {
+    let runs = || head.runs().iter().filter(|run| run.track == track.number);
     let frames: usize = runs().map(|run| run.entries.len()).sum();
     let ticks: i64 = runs().map(|run| run.end_dts_ticks().saturating_sub(run.base_dts_ticks)).sum();
     let us = MediaTime::new(ticks, track.timescale)?.as_micros();

@@ -59,7 +59,7 @@ impl Payload {
     /// # Errors
     /// As [`Self::read`].
     pub fn whole(&self) -> Result<Vec<Bytes>, Error> {
-        if let Some(pieces) = self.in_memory()? {
+        if let Some((_, pieces)) = self.in_memory(&(0..self.len()))? {
             return Ok(pieces);
         }
         let at = self.location()?;
@@ -79,7 +79,7 @@ impl Payload {
     pub fn read(&self, range: Range<u64>) -> Result<Bytes, Error> {
         let end = range.end.min(self.len());
         let range = range.start.min(end)..end;
-        if let Some(pieces) = self.in_memory()? {
+        if let Some(pieces) = self.in_memory(&range)? {
             return Ok(copy(&pieces, range));
         }
         let placed = self.placed()?;
@@ -94,7 +94,7 @@ impl Payload {
     /// As [`Self::read`].
     pub fn peek(&self, length: u64) -> Result<Bytes, Error> {
         let range = 0..length.min(self.len());
-        if let Some(pieces) = self.in_memory()? {
+        if let Some(pieces) = self.in_memory(&range)? {
             return Ok(copy(&pieces, range));
         }
         self.placed()?.read(range).map_err(|why| self.failed(why))
@@ -117,14 +117,15 @@ impl Payload {
         Ok(head)
     }
 
-    /// Its pieces, if it is in memory and not known to be on disk.
-    fn in_memory(&self) -> Result<Option<Vec<Bytes>>, Error> {
+    /// Of the pieces, those that overlap `range`, and where the first of them begins; nothing if it
+    /// is known to be on disk or not in memory.
+    fn in_memory(&self, range: &Range<u64>) -> Result<Option<(u64, Vec<Bytes>)>, Error> {
         if self.location.get().is_some() {
             return Ok(None);
         }
         let state = lock(&self.stream.state);
         self.stream.exists(&state)?;
-        Ok(state.payload(self.fragment.number))
+        Ok(state.payload(self.fragment.number).map(|pieces| overlapping(pieces, range)))
     }
 
     fn location(&self) -> Result<&Location, Error> {
@@ -170,16 +171,31 @@ impl Payload {
     }
 }
 
-/// The bytes in `range` of `pieces`: copied, since a slice would keep all of its piece in memory.
-fn copy(pieces: &[Bytes], range: Range<u64>) -> Bytes {
-    let (mut skip, mut missing) = (range.start as usize, range.end.saturating_sub(range.start) as usize);
+/// The pieces that hold bytes of `range`, and where the first of them begins.
+fn overlapping(pieces: &[Bytes], range: &Range<u64>) -> (u64, Vec<Bytes>) {
+    let (mut start, mut end, mut found) = (0, 0_u64, Vec::new());
+    for piece in pieces {
+        let begins = end;
+        end = end.saturating_add(piece.len() as u64);
+        if begins < range.end && range.start < end {
+            start = if found.is_empty() { begins } else { start };
+            found.push(piece.clone());
+        }
+    }
+    (start, found)
+}
+
+/// The bytes in `range` of `pieces`, the first of which begins at `start`: copied, since a slice
+/// would keep all of its piece in memory.
+fn copy((start, pieces): &(u64, Vec<Bytes>), range: Range<u64>) -> Bytes {
+    let mut skip = range.start.saturating_sub(*start) as usize;
+    let mut missing = range.end.saturating_sub(range.start) as usize;
     let mut copied = BytesMut::with_capacity(missing);
     for piece in pieces {
-        let from = skip.min(piece.len());
-        let to = piece.len().min(from + missing);
-        copied.extend_from_slice(piece.get(from..to).unwrap_or_default());
-        skip -= from;
-        missing -= to - from;
+        let to = piece.len().min(skip.saturating_add(missing));
+        copied.extend_from_slice(piece.get(skip..to).unwrap_or_default());
+        missing -= to - skip;
+        skip = 0;
     }
     copied.freeze()
 }

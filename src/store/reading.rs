@@ -85,8 +85,8 @@ impl Stream {
         }
         let location = self.locate(number)?;
         let fragment = location.fragment.clone();
-        let in_ring = lock(&self.state).ring.get(number.get()).is_some();
-        Ok(Payload::new(self, fragment, (!in_ring).then_some(location)))
+        let in_memory = lock(&self.state).payload(number).is_some();
+        Ok(Payload::new(self, fragment, (!in_memory).then_some(location)))
     }
 
     /// A codec configuration, from memory or disk: blocks.

@@ -77,8 +77,8 @@ impl Ring {
         }
     }
 
-    pub(crate) fn get(&self, number: u64) -> Option<Vec<Bytes>> {
-        self.0.iter().find(|(kept, _, _)| kept.get() == number).map(|(_, payload, _)| payload.clone())
+    pub(crate) fn get(&self, number: FragmentNumber) -> Option<&[Bytes]> {
+        self.0.iter().find(|(kept, _, _)| *kept == number).map(|(_, payload, _)| payload.as_slice())
     }
 
     pub(crate) fn clear(&mut self) {
@@ -187,9 +187,9 @@ impl State {
     }
 
     /// The payload of the fragment `number` in its pieces, if it is in memory.
-    pub(crate) fn payload(&self, number: FragmentNumber) -> Option<Vec<Bytes>> {
+    pub(crate) fn payload(&self, number: FragmentNumber) -> Option<&[Bytes]> {
         let pending = self.pending.iter().find(|pending| pending.fragment.number == number);
-        pending.map(|pending| pending.payload.clone()).or_else(|| self.ring.get(number.get()))
+        pending.map(|pending| pending.payload.as_slice()).or_else(|| self.ring.get(number))
     }
 
     /// Producer time at which the newest fragment ends.

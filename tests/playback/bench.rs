@@ -30,6 +30,11 @@ impl Bench {
         self.server.address
     }
 
+    /// The server's process.
+    pub(crate) fn process(&self) -> u32 {
+        self.server.id()
+    }
+
     pub(crate) fn get(&self, target: &str) -> Answer {
         get(self.server.address, target)
     }

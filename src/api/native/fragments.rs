@@ -8,21 +8,20 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use kinora_base::{ErrorKind, FragmentNumber, WallTime};
-use kinora_media::packed::Payload;
 use kinora_store::{Axis, Cursor, Flags, Fragment, Query as StoreQuery, Stream};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::hls::Cacheable;
+use super::cacheable::Cacheable;
 use super::query::{Query, Time, limit, ordered};
 use crate::api::error::ErrorBody;
 use crate::api::state::blocking;
 use crate::api::{ApiError, AppState};
-use crate::playback::file;
+use crate::playback::{Source, file, head};
 
 /// Most fragments in one answer.
 const MAX_LIMIT: usize = 1000;
-/// A page of tagged fragments ends early when so many payload bytes were read for their tags.
+/// A page of tagged fragments ends early when so many bytes of heads were read for their tags.
 const MAX_BYTES_READ_FOR_TAGS: u64 = 32 << 20;
 
 /// What is known of a fragment.
@@ -137,13 +136,14 @@ pub async fn list(
         let mut fragments = Vec::new();
         let mut read_bytes = 0;
         for fragment in &found {
-            // Tags lie in the payload, and a page must not read a whole archive for them.
+            // Tags lie in the payload's head, and a page must not read a whole archive for them.
             if read_bytes >= MAX_BYTES_READ_FOR_TAGS {
                 more = true;
                 break;
             }
-            read_bytes += if fragment.flags.has(Flags::TAGS) { u64::from(fragment.bytes) } else { 0 };
-            fragments.push(describe(&state, &stream, fragment)?);
+            let (info, head_bytes) = describe(&state, &stream, fragment)?;
+            read_bytes += head_bytes;
+            fragments.push(info);
         }
         let last = fragments.len().checked_sub(1).and_then(|place| found.get(place));
         let next_token = last.filter(|_| more).map(|last| token(last, axis));
@@ -158,6 +158,7 @@ pub async fn list(
 #[utoipa::path(get, path = "/v1/streams/{name}/fragments/{fragment}", tag = "fragments",
     params(("name", description = "stream name"), ("fragment", description = "a fragment's number, with .mp4 or .mkv for its media")),
     responses((status = 200, content((FragmentInfo = "application/json"), (Vec<u8> = "video/mp4"), (Vec<u8> = "video/x-matroska"))),
+        (status = 206, description = "the range of the media that was asked for"), (status = 416, body = ErrorBody),
         (status = 404, body = ErrorBody), (status = 415, body = ErrorBody)))]
 pub async fn get(
     State(state): State<AppState>,
@@ -175,7 +176,7 @@ pub async fn get(
         None => {
             let info = blocking(move || {
                 let found = fragment_of(&stream, number)?;
-                describe(&state, &stream, &found)
+                describe(&state, &stream, &found).map(|(info, _)| info)
             });
             return Ok(Json(info.await?).into_response());
         }
@@ -196,8 +197,9 @@ pub async fn get(
             return Ok(not_modified);
         }
         let known = state.catalog.known(&stream, found.configuration)?;
-        let payload = Payload::parse(&stream.read(number)?.whole()?)?;
-        let mut response = cacheable.media(content_type, build(&payload, &known.tracks)?);
+        let source = Source::open(stream.read(number)?)?;
+        let file = build(source.head(), &known.tracks)?;
+        let mut response = cacheable.media(content_type, source.media(file), &headers);
         if let Ok(value) = disposition.parse() {
             response.headers_mut().insert(axum::http::header::CONTENT_DISPOSITION, value);
         }
@@ -215,14 +217,20 @@ pub fn fragment_of(stream: &Stream, number: FragmentNumber) -> Result<Fragment, 
     })
 }
 
-fn describe(state: &AppState, stream: &Arc<Stream>, fragment: &Fragment) -> Result<FragmentInfo, ApiError> {
+/// What is known of a fragment, and how many bytes were read to know it.
+fn describe(
+    state: &AppState,
+    stream: &Arc<Stream>,
+    fragment: &Fragment,
+) -> Result<(FragmentInfo, u64), ApiError> {
     let known = state.catalog.known(stream, fragment.configuration)?;
-    let mut tags = BTreeMap::new();
+    let (mut tags, mut read_bytes) = (BTreeMap::new(), 0);
     if fragment.flags.has(Flags::TAGS) {
-        let payload = Payload::parse(&stream.read(fragment.number)?.whole()?)?;
-        tags.extend(payload.tags().iter().map(|tag| (tag.name.clone(), tag.value.clone())));
+        let head = head(&stream.read(fragment.number)?)?;
+        read_bytes = head.bytes();
+        tags.extend(head.tags().iter().map(|tag| (tag.name.clone(), tag.value.clone())));
     }
-    Ok(FragmentInfo {
+    let info = FragmentInfo {
         number: fragment.number.get(),
         producer_time: fragment.producer_time.to_string(),
         server_time: fragment.server_time.to_string(),
@@ -234,7 +242,8 @@ fn describe(state: &AppState, stream: &Arc<Stream>, fragment: &Fragment) -> Resu
         state: fragment.state.as_str(),
         discontinuity: fragment.flags.has(Flags::DISCONTINUITY),
         partial: fragment.flags.has(Flags::PARTIAL),
-    })
+    };
+    Ok((info, read_bytes))
 }
 
 /// A position in a list: the time in microseconds and the number.

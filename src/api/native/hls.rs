@@ -3,26 +3,23 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use futures_util::stream;
 use kinora_base::{ErrorKind, FragmentNumber, WallTime};
 use kinora_media::Track;
-use kinora_media::packed::Payload;
 use kinora_store::{ConfigurationId, Fragment, Stream};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::cacheable::Cacheable;
 use super::fragments::fragment_of;
 use super::query::{Query, Time, ordered};
 use crate::api::error::ErrorBody;
 use crate::api::state::blocking;
 use crate::api::{ApiError, AppState};
 use crate::playback::hls::{MultivariantInput, media_playlist, multivariant_playlist};
-use crate::playback::{MUXER_VERSION, Pieces, Presentation, Span, Window, init, segment};
+use crate::playback::{Presentation, Source, Span, Window, init, segment};
 
 const PLAYLIST: &str = "application/vnd.apple.mpegurl";
 
@@ -120,7 +117,9 @@ pub async fn media(
 #[utoipa::path(get, path = "/v1/streams/{name}/hls/{rendition}/{file}", tag = "playback",
     params(("name", description = "stream name"), ("rendition", description = "video, audio, video2 …"),
         ("file", description = "init-{configuration}.mp4 or {fragment}.m4s")),
-    responses((status = 200, body = Vec<u8>, content_type = "video/mp4"), (status = 404, body = ErrorBody)))]
+    responses((status = 200, body = Vec<u8>, content_type = "video/mp4"),
+        (status = 206, description = "the range of the media that was asked for"),
+        (status = 404, body = ErrorBody), (status = 416, body = ErrorBody)))]
 pub async fn file(
     State(state): State<AppState>,
     Path((name, rendition, file)): Path<(String, String, String)>,
@@ -139,7 +138,12 @@ pub async fn file(
         if let Some(not_modified) = cacheable.not_modified(&headers) {
             return Ok(not_modified);
         }
-        Ok::<_, ApiError>(cacheable.media(content_type, found.build(&stream)?))
+        let Some(fragment) = &found.fragment else {
+            return Ok(cacheable.made(content_type, init(&found.track)?));
+        };
+        let source = Source::open(stream.read(fragment.number)?)?;
+        let segment = segment(source.head(), &found.track, fragment.ordinal)?;
+        Ok::<_, ApiError>(cacheable.media(content_type, source.media(segment), &headers))
     })
     .await
 }
@@ -181,14 +185,6 @@ struct Found {
     fragment: Option<Fragment>,
 }
 
-impl Found {
-    fn build(&self, stream: &Arc<Stream>) -> Result<Pieces, ApiError> {
-        let Some(fragment) = &self.fragment else { return Ok(vec![init(&self.track)?]) };
-        let payload = Payload::parse(&stream.read(fragment.number)?.whole()?)?;
-        Ok(segment(&payload, &self.track, fragment.ordinal)?)
-    }
-}
-
 fn window(stream: &Arc<Stream>, span: Span) -> Result<Window, ApiError> {
     Window::of(stream, span).map_err(|error| match error.kind {
         ErrorKind::NotFound => ApiError::new(ErrorKind::NotFound, "no_media", error.message)
@@ -218,53 +214,4 @@ fn playlist(text: String) -> Response {
     // A live playlist is new with every fragment, and late uploads change even a range's.
     let headers = [(header::CONTENT_TYPE, PLAYLIST), (header::CACHE_CONTROL, "no-cache")];
     (headers, text).into_response()
-}
-
-/// An answer that never changes: its validator and how long caches may keep it.
-#[derive(Debug)]
-pub struct Cacheable {
-    etag: String,
-}
-
-impl Cacheable {
-    /// The answer called `part` of a stream. The stream's creation time tells it from one of the
-    /// same name that was deleted, the muxer's version from what another release made of it.
-    #[must_use]
-    pub fn new(stream: &Stream, part: &str) -> Self {
-        Self { etag: format!("\"{}-{MUXER_VERSION}-{part}\"", stream.created().as_micros()) }
-    }
-
-    /// `304` if the caller has it already.
-    #[must_use]
-    pub fn not_modified(&self, headers: &HeaderMap) -> Option<Response> {
-        let known = headers.get(header::IF_NONE_MATCH)?.to_str().ok()?;
-        let matches = known.split(',').any(|tag| tag.trim().trim_start_matches("W/") == self.etag);
-        matches.then(|| {
-            let mut response = StatusCode::NOT_MODIFIED.into_response();
-            self.stamp(&mut response);
-            response
-        })
-    }
-
-    /// The media, sent piece by piece without joining it.
-    #[must_use]
-    pub fn media(&self, content_type: &'static str, pieces: Pieces) -> Response {
-        let length: usize = pieces.iter().map(Bytes::len).sum();
-        let body = Body::from_stream(stream::iter(pieces.into_iter().map(Ok::<_, std::convert::Infallible>)));
-        let headers =
-            [(header::CONTENT_TYPE, content_type.to_owned()), (header::CONTENT_LENGTH, length.to_string())];
-        let mut response = (headers, body).into_response();
-        self.stamp(&mut response);
-        response
-    }
-
-    fn stamp(&self, response: &mut Response) {
-        let headers = response.headers_mut();
-        if let Ok(etag) = HeaderValue::from_str(&self.etag) {
-            headers.insert(header::ETAG, etag);
-        }
-        // Private, because a shared cache does not know who may see a camera.
-        headers
-            .insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=31536000, immutable"));
-    }
 }

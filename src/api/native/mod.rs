@@ -1,5 +1,6 @@
 //! The native dialect: JSON and NDJSON over `/v1`.
 
+mod cacheable;
 pub mod fragments;
 pub mod gaps;
 pub mod hls;

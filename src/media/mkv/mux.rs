@@ -3,13 +3,16 @@
 //! It copies no payload and keeps no state between Clusters. It does not know where the bytes go,
 //! and it does not check what is inside a sample.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use kinora_base::MediaTime;
 
 use super::header;
 use super::id::Id;
 use super::write::{Writer, id_length, uint_length, vint_length};
-use crate::{Error, Fault, Sample, Tag, Track, TrackKind};
+use crate::packed::Row;
+use crate::{Error, Fault, Sample, SpliceWriter, Tag, Track, TrackKind};
 
 /// A millisecond, the Segment tick that every player expects. Audio does not suffer from it: sound
 /// is played by sample count, and our own reader recovers exact sample times.
@@ -40,7 +43,7 @@ pub struct Muxer {
 }
 
 /// A sample on its way into a Cluster.
-struct Planned<'a> {
+struct Planned {
     number: u64,
     /// Decoding time in nanoseconds, for the order.
     dts_ns: i128,
@@ -52,7 +55,16 @@ struct Planned<'a> {
     /// Time of the block before in the same track, relative to this one, which a block that is no
     /// key frame must name if it has a duration (RFC 9559 §5.1.3.5.5).
     reference: Option<i64>,
-    data: &'a Bytes,
+    /// Its place among the samples given, and in the payload.
+    index: usize,
+    place: Range<u64>,
+}
+
+/// Where between the headers a sample's bytes belong, and which sample's.
+struct Cut {
+    at: usize,
+    index: usize,
+    place: Range<u64>,
 }
 
 impl Muxer {
@@ -108,7 +120,54 @@ impl Muxer {
     /// # Errors
     /// [`Fault::UnknownTrack`] if a sample belongs to none of the tracks.
     pub fn cluster<'a>(&self, samples: impl IntoIterator<Item = &'a Sample>) -> Result<Vec<Bytes>, Error> {
-        let planned = self.plan(samples)?;
+        let (mut rows, mut data, mut end) = (Vec::new(), Vec::new(), 0);
+        for sample in samples {
+            let start = end;
+            end += sample.data.len() as u64;
+            rows.push(Row {
+                track: sample.track,
+                dts_ticks: sample.dts_ticks,
+                pts_ticks: sample.pts_ticks,
+                duration_ticks: sample.duration_ticks,
+                sync: sample.sync,
+                place: start..end,
+            });
+            data.push(&sample.data);
+        }
+        let (headers, cuts) = self.clusters(rows)?;
+        let mut headers = Bytes::from(headers);
+        let mut pieces = Vec::with_capacity(cuts.len() * 2 + 1);
+        let mut done = 0;
+        for cut in cuts {
+            pieces.push(headers.split_to(cut.at - done));
+            pieces.extend(data.get(cut.index).map(|data| Bytes::clone(data)));
+            done = cut.at;
+        }
+        pieces.push(headers);
+        pieces.retain(|piece| !piece.is_empty());
+        Ok(pieces)
+    }
+
+    /// Adds the samples of `rows` as [`Self::cluster`] does, their bytes taken from the payload that
+    /// the rows describe.
+    ///
+    /// # Errors
+    /// As [`Self::cluster`].
+    pub fn splice(&self, rows: impl IntoIterator<Item = Row>, into: &mut SpliceWriter) -> Result<(), Error> {
+        let (headers, cuts) = self.clusters(rows)?;
+        let mut done = 0;
+        for cut in cuts {
+            into.make(headers.get(done..cut.at).unwrap_or_default());
+            into.take(cut.place);
+            done = cut.at;
+        }
+        into.make(headers.get(done..).unwrap_or_default());
+        Ok(())
+    }
+
+    /// All headers, and where in them the samples' bytes belong, in order.
+    fn clusters(&self, rows: impl IntoIterator<Item = Row>) -> Result<(Vec<u8>, Vec<Cut>), Error> {
+        let planned = self.plan(rows)?;
         let mut rope = Rope::default();
         let mut rest = planned.as_slice();
         while let Some(first) = rest.first() {
@@ -126,7 +185,9 @@ impl Muxer {
             rope.cluster(base, group);
             rest = later;
         }
-        Ok(rope.finish())
+        let cuts = rope.cuts.into_iter().zip(planned);
+        let cuts = cuts.map(|(at, sample)| Cut { at, index: sample.index, place: sample.place });
+        Ok((rope.headers.bytes, cuts.collect()))
     }
 
     /// A Tags element for the media as a whole. It stands between Clusters.
@@ -146,11 +207,11 @@ impl Muxer {
         out.bytes.into()
     }
 
-    fn plan<'a>(&self, samples: impl IntoIterator<Item = &'a Sample>) -> Result<Vec<Planned<'a>>, Error> {
-        let mut planned: Vec<Planned<'a>> = Vec::new();
+    fn plan(&self, rows: impl IntoIterator<Item = Row>) -> Result<Vec<Planned>, Error> {
+        let mut planned: Vec<Planned> = Vec::new();
         // Per track: its newest sample so far, and that one's duration unless it is the default.
         let mut last: Vec<Option<(usize, Option<u64>)>> = vec![None; self.tracks.len()];
-        for sample in samples {
+        for sample in rows {
             let found = self.tracks.iter().zip(&mut last).find(|(track, _)| track.number == sample.track);
             let Some((track, last)) = found else {
                 let what = format!("a sample belongs to track {}, which the header lacks", sample.track);
@@ -170,7 +231,8 @@ impl Muxer {
                 sync: sample.sync,
                 duration: duration.filter(|_| is_data),
                 reference: (!sample.sync).then(|| before.map_or(0, |before| before.saturating_sub(time))),
-                data: &sample.data,
+                index: planned.len(),
+                place: sample.place,
             });
         }
         for (index, duration) in last.into_iter().flatten() {
@@ -205,16 +267,16 @@ fn nanoseconds(ticks: i64, timescale: u32) -> i128 {
     if timescale == 0 { 0 } else { (scaled + timescale / 2).div_euclid(timescale) }
 }
 
-/// Headers in one buffer and the samples between them.
+/// Headers in one buffer.
 #[derive(Default)]
-struct Rope<'a> {
+struct Rope {
     headers: Writer,
-    /// Where in `headers` a sample's bytes belong, in order.
-    cuts: Vec<(usize, &'a Bytes)>,
+    /// Where in `headers` the samples' bytes belong, in order.
+    cuts: Vec<usize>,
 }
 
-impl<'a> Rope<'a> {
-    fn cluster(&mut self, base: i64, samples: &[Planned<'a>]) {
+impl Rope {
+    fn cluster(&mut self, base: i64, samples: &[Planned]) {
         let timestamp = base.unsigned_abs();
         let blocks: usize = samples.iter().map(Planned::length).sum();
         let header = id_length(Id::TIMESTAMP) + 1 + uint_length(timestamp);
@@ -227,7 +289,7 @@ impl<'a> Rope<'a> {
         }
     }
 
-    fn block(&mut self, sample: &Planned<'a>, relative: i16) {
+    fn block(&mut self, sample: &Planned, relative: i16) {
         let out = &mut self.headers;
         let (id, flags) = match sample.duration {
             Some(_) => {
@@ -240,7 +302,7 @@ impl<'a> Rope<'a> {
         out.vint(sample.number);
         out.bytes.extend_from_slice(&relative.to_be_bytes());
         out.bytes.push(flags);
-        self.cuts.push((out.bytes.len(), sample.data));
+        self.cuts.push(out.bytes.len());
         if let Some(duration) = sample.duration {
             out.uint(Id::BLOCK_DURATION, duration);
             if let Some(reference) = sample.reference {
@@ -248,23 +310,9 @@ impl<'a> Rope<'a> {
             }
         }
     }
-
-    fn finish(self) -> Vec<Bytes> {
-        let mut headers = Bytes::from(self.headers.bytes);
-        let mut pieces = Vec::with_capacity(self.cuts.len() * 2 + 1);
-        let mut done = 0;
-        for (cut, data) in self.cuts {
-            pieces.push(headers.split_to(cut - done));
-            pieces.push(data.clone());
-            done = cut;
-        }
-        pieces.push(headers);
-        pieces.retain(|piece| !piece.is_empty());
-        pieces
-    }
 }
 
-impl Planned<'_> {
+impl Planned {
     /// Bytes of the whole element.
     fn length(&self) -> usize {
         match self.duration {
@@ -273,9 +321,14 @@ impl Planned<'_> {
         }
     }
 
+    /// Bytes of the sample.
+    fn bytes(&self) -> usize {
+        self.place.end.saturating_sub(self.place.start) as usize
+    }
+
     /// Bytes inside the Block or SimpleBlock.
     fn block_length(&self) -> usize {
-        vint_length(self.number) + 3 + self.data.len()
+        vint_length(self.number) + 3 + self.bytes()
     }
 
     /// Bytes inside the BlockGroup.
