@@ -129,8 +129,16 @@ fn write(stream: &Arc<Stream>, volume: &Volume, keeper: &Sender<Job>) -> Option<
         Some(appender) => appender,
         None => slot.insert(begin_segment(stream, volume, &batch)?),
     };
+    let key = match stream.keys.of_day(volume.disk.as_ref(), &stream.folder, volume.clock.wall()) {
+        Ok(key) => key,
+        Err(error) => {
+            stream.give_up(&no_key(stream, volume, &error));
+            return None;
+        }
+    };
+    let with = (volume.bounds(), key.as_ref());
     let Batch { configurations, fragments, stops, mark, .. } = &batch;
-    let appended = appender.append(volume.bounds(), configurations, fragments, stops, *mark);
+    let appended = appender.append(with, configurations, fragments, stops, *mark);
     match appended {
         Ok((appended, allocated)) => {
             let grown = allocated > appender.allocated;
@@ -157,6 +165,17 @@ fn write(stream: &Arc<Stream>, volume: &Volume, keeper: &Sender<Job>) -> Option<
             None
         }
     }
+}
+
+/// What it means that there is no data key to write with.
+fn no_key(stream: &Stream, volume: &Volume, error: &std::io::Error) -> Error {
+    if is_full(error) {
+        return volume.full(error);
+    }
+    if is_out_of_files(error) {
+        return Error::io("add a key in", &stream.folder, error);
+    }
+    volume.fail("add a key in", &stream.folder, error)
 }
 
 /// Creates the next segment of a stream, durable under its name before anything is in it.
@@ -228,8 +247,10 @@ fn sync(stream: &Arc<Stream>, volume: &Volume, appended: &Appended, keeper: &Sen
             state.ledger.durable(appended.first, stop.offset);
         }
         state.grounded = state.grounded || state.recorded + NUMBERS_IN_FLIGHT >= state.next_number;
-        for entry in &appended.configurations {
-            configurations.extend(state.configurations.durable(entry.id).map(|content| (entry.id, content)));
+        for (id, record) in &appended.configuration_records {
+            if state.configurations.durable(*id) {
+                configurations.push((*id, record.clone()));
+            }
         }
         for _ in &appended.entries {
             // Deleting the stream meanwhile has emptied the queue.

@@ -89,13 +89,13 @@ impl Configurations {
         self.known.iter().find(|known| known.id == id).map(|known| &known.content)
     }
 
-    /// Notes that a configuration is durable; gives its content if that is news.
-    pub(crate) fn durable(&mut self, id: u32) -> Option<Bytes> {
-        let known = self.known.iter_mut().find(|known| known.id == id && !known.durable)?;
+    /// Notes that a configuration is durable; says whether that is news.
+    pub(crate) fn durable(&mut self, id: u32) -> bool {
+        let waiting = self.known.iter_mut().find(|known| known.id == id && !known.durable);
+        let Some(known) = waiting else { return false };
         known.durable = true;
-        let content = known.content.clone();
         self.trim();
-        Some(content)
+        true
     }
 
     /// The identifier the next new one gets, for an orderly shutdown.

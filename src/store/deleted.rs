@@ -9,6 +9,7 @@ use kinora_base::{StreamName, WallTime};
 
 use crate::disk::{Disk, ListedKind};
 use crate::format::{FileName, checksum};
+use crate::keys::destroy;
 
 /// The name here of the folder of a stream, unlike that of any other: the time of creation tells
 /// streams of one name apart, and `taken` makes sure.
@@ -34,6 +35,8 @@ fn is_place(name: &str) -> bool {
 /// Removes our files in `folder`, and the folder unless something else is in it, too; whether the
 /// folder is gone.
 pub(crate) fn empty(disk: &dyn Disk, folder: &Path) -> io::Result<bool> {
+    // Before the media: from here on nobody can read it, whatever of it is still found.
+    destroy(disk, folder)?;
     let mut all = true;
     for listed in disk.list(folder)? {
         let ours = listed.kind == ListedKind::File

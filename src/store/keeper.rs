@@ -33,7 +33,7 @@ pub(crate) enum Job {
     Seal(Arc<Stream>, Sealing),
     /// Add this sealed segment to the index.
     Index(Arc<Stream>, Sealing),
-    /// Add these codec configurations to the index.
+    /// Add these codec configurations to the index, as they were recorded.
     Configurations(Arc<Stream>, Vec<(u32, Bytes)>),
     /// Add the durable stops of this stream to the index.
     Stops(Arc<Stream>),

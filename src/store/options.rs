@@ -1,6 +1,9 @@
 //! The store's settings. Where they come from is not known here.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::Keyring;
 
 /// Settings of a store.
 #[derive(Debug, Clone)]
@@ -20,6 +23,9 @@ pub struct Options {
     pub keep_free_bytes: Option<u64>,
     /// How long a writer that is taken over may use to finish.
     pub takeover_grace: Duration,
+    /// What new records are encrypted with, and old ones that are can be read with. What was stored
+    /// without stays as it is.
+    pub keys: Option<Arc<Keyring>>,
 }
 
 impl Default for Options {
@@ -32,6 +38,7 @@ impl Default for Options {
             max_uncommitted_bytes: 64 << 20,
             keep_free_bytes: None,
             takeover_grace: Duration::from_secs(2),
+            keys: None,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::{Bytes, BytesMut};
 use kinora_base::ErrorKind;
 
-use crate::segment::{PIECE_BYTES, Placed, ReadFailed, read_record};
+use crate::segment::{PIECE_BYTES, Placed, ReadFailed, read_decrypted};
 use crate::segments::Location;
 use crate::sync::lock;
 use crate::{Error, Fragment, Stream};
@@ -63,7 +63,8 @@ impl Payload {
             return Ok(pieces);
         }
         let at = self.location()?;
-        let (record, payload) = read_record(at.file.as_ref(), at.segment, at.offset, self.fragment.bytes)
+        let place = (at.offset, self.fragment.bytes);
+        let (record, payload) = read_decrypted(at.file.as_ref(), at.segment, place, &self.stream.keys)
             .map_err(|why| self.failed(why))?;
         self.is_this(record.number)?;
         Ok(vec![payload])
@@ -71,7 +72,8 @@ impl Payload {
 
     /// The bytes in `range`, which is cut to the payload's length, from memory or disk: blocks.
     /// Before the first byte comes from disk, all of the payload is read piece by piece and its
-    /// checksum verified, unless that was done lately.
+    /// checksum verified, unless that was done lately; of one that is encrypted only the chunks that
+    /// hold the range are read, and their tags verified.
     ///
     /// # Errors
     /// `NotFound` if it is gone, `Corrupt` if it is damaged, `Unavailable` for input and output
@@ -141,8 +143,9 @@ impl Payload {
             return Ok(placed);
         }
         let at = self.location()?;
-        let placed = Placed::open(&at.file, at.segment, at.offset, self.fragment.bytes)
-            .map_err(|why| self.failed(why))?;
+        let place = (at.offset, self.fragment.bytes);
+        let placed =
+            Placed::open(&at.file, at.segment, place, &self.stream.keys).map_err(|why| self.failed(why))?;
         self.is_this(placed.record.number)?;
         Ok(self.placed.get_or_init(|| placed))
     }

@@ -101,11 +101,15 @@ impl Stream {
                 return Ok(content.clone());
             }
         }
-        self.volume.database.configuration(self.id, id.0)?.ok_or_else(|| {
+        let record = self.volume.database.configuration(self.id, id.0)?.ok_or_else(|| {
             Error::new(
                 ErrorKind::NotFound,
                 format!("stream '{}' has no codec configuration {}", self.name, id.0),
             )
+        })?;
+        self.keys.configuration(&record).map_err(|reason| {
+            let message = format!("codec configuration {} of stream '{}' {reason}", id.0, self.name);
+            Error::new(ErrorKind::Corrupt, message)
         })
     }
 

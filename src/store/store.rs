@@ -11,6 +11,7 @@ use crate::disk::{replace_small, sync_failed};
 use crate::folder::{FolderLock, put_clean, taken};
 use crate::format::{Clean, CleanStream, StreamFile};
 use crate::index::Database;
+use crate::keys::{StreamKeys, check_streams};
 use crate::lane::{Lane, Stop};
 use crate::ledger;
 use crate::open::{Files, open_streams};
@@ -92,6 +93,7 @@ impl Store {
         by_hand: bool,
     ) -> Result<Self, Error> {
         let folder_lock = FolderLock::take(data_dir)?;
+        check_streams(disk.as_ref(), &data_dir.join("streams"), options.keys.as_deref())?;
         Ballast::prepare(disk.as_ref(), data_dir, options.keep_free_bytes)?;
         let database = Database::open(&data_dir.join(Database::NAME))?;
         let lanes: Lanes = (0..options.committers.max(1)).map(|_| Arc::new(Lane::default())).collect();
@@ -214,9 +216,11 @@ impl Store {
         replace_small(disk, &folder, StreamFile::NAME, &content)
             .and_then(|()| disk.sync_folder(&parent).map_err(sync_failed))
             .map_err(failed)?;
+        let ring = volume.options.keys.as_ref();
+        let (keys, _) = StreamKeys::load(disk, &folder, (name, created), ring)?;
         let id = volume.database.add_stream(name, created)?;
         let state = State::new(Configurations::new(Vec::new(), 1, 0));
-        let stream = Arc::new(Stream::new((volume, &self.0.lanes), name, created, id, (state, None)));
+        let stream = Arc::new(Stream::new((volume, &self.0.lanes), name, created, id, keys, (state, None)));
         lock(&self.0.streams).insert(name.clone(), Arc::clone(&stream));
         Ok(stream)
     }

@@ -10,6 +10,7 @@ use kinora_base::{ErrorKind, FragmentNumber, StreamName, WallTime};
 use tokio::sync::watch;
 
 use crate::index::SegmentRow;
+use crate::keys::StreamKeys;
 use crate::lane::Lane;
 use crate::ledger::Stop;
 use crate::segment::{Appender, Sealed};
@@ -58,6 +59,7 @@ pub struct Stream {
     pub(crate) appender: Mutex<Option<Appender>>,
     /// Held while a file of the stream gets its final name; tells whether the folder is gone.
     pub(crate) folder_gone: Mutex<bool>,
+    pub(crate) keys: StreamKeys,
 }
 
 impl Stream {
@@ -66,6 +68,7 @@ impl Stream {
         name: &StreamName,
         created: WallTime,
         id: i64,
+        keys: StreamKeys,
         (state, appender): (State, Option<Appender>),
     ) -> Self {
         Self {
@@ -83,6 +86,7 @@ impl Stream {
             state: Mutex::new(state),
             appender: Mutex::new(appender),
             folder_gone: Mutex::new(false),
+            keys,
         }
     }
 

@@ -138,7 +138,7 @@ impl StreamWriter {
         let sums = Checksums {
             length: (finish.head.len() + data_length) as u64,
             payload_crc: checksum_joined(&finish.head, (content_crc, data_length)),
-            content_crc,
+            content_crc: self.stream.keys.content_checksum(content_crc).map_err(no_checksum)?,
         };
         let finished = volume.clock.monotonic();
         let mut state = self.enter()?;
@@ -393,6 +393,10 @@ struct Checksums {
     length: u64,
     payload_crc: u32,
     content_crc: u32,
+}
+
+fn no_checksum(error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Internal, format!("cannot make the checksum of a fragment: {error}"))
 }
 
 fn nothing_begun() -> Error {

@@ -46,7 +46,7 @@ fn the_same_fragments_make_the_same_files() {
 }
 
 /// Not the store's own checksum: that of a block with its checksum is the same whatever is in it.
-fn fnv1a(bytes: &[u8]) -> u64 {
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
     let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, mix)
 }

@@ -28,6 +28,7 @@ pub(crate) fn options() -> Options {
         max_uncommitted_bytes: 4 << 20,
         keep_free_bytes: None,
         takeover_grace: Duration::from_secs(2),
+        keys: None,
     }
 }
 

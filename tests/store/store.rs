@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod encryption;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod golden;

@@ -20,6 +20,7 @@ pub(crate) struct Entry {
     pub(crate) producer_time: WallTime,
     pub(crate) server_time: WallTime,
     pub(crate) duration_us: u32,
+    /// Payload bytes before they were encrypted, if they were.
     pub(crate) length: u32,
     pub(crate) configuration: u16,
     pub(crate) flags: u16,
@@ -41,7 +42,7 @@ impl Entry {
             producer_time: record.producer_time,
             server_time: record.server_time,
             duration_us: record.duration_us as u32,
-            length: record.length,
+            length: record.plain_length(),
             configuration: record.configuration as u16,
             flags: record.flags,
             payload_crc: record.payload_crc,

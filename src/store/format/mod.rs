@@ -3,15 +3,21 @@
 //!
 //! It reads and writes byte slices; files, their order and their durability are unknown here.
 
+mod chunks;
 mod clean;
 mod entry;
+mod keys;
 mod name;
 mod record;
 mod segment;
 mod stream;
 
+pub(crate) use chunks::{
+    CHUNK_BYTES, SALT_BYTES, TAG_BYTES, chunk_count, chunks_of, plain_length, stored_length, stored_range,
+};
 pub(crate) use clean::{Clean, CleanStream};
 pub(crate) use entry::{ConfigurationEntry, Counts, Entry, Footer, StopEntry};
+pub(crate) use keys::{KeyFile, KeySlot, WrappedKey};
 pub(crate) use name::{FileName, SegmentFileName, folder_name, open_name};
 pub(crate) use record::{Kind, Record};
 pub(crate) use segment::{SegmentHeader, SegmentId, Trailer};

@@ -2,7 +2,7 @@
 
 use kinora_base::{StreamName, WallTime};
 
-use super::{StreamFile, checksum};
+use super::{KeyFile, StreamFile, checksum};
 
 /// Longest name of a folder (`NAME_MAX` of Linux), one less than a stream's name may have.
 const LONGEST: usize = 255;
@@ -86,6 +86,8 @@ pub(crate) enum FileName {
     Segment(SegmentFileName),
     /// The stream file.
     Stream,
+    /// The key file.
+    Keys,
     /// An open segment of which nothing could be read.
     SetAside,
     /// A small file that was being put in place.
@@ -99,7 +101,10 @@ impl FileName {
         match SegmentFileName::parse(name) {
             Some(segment) => Some(Self::Segment(segment)),
             None if name == StreamFile::NAME => Some(Self::Stream),
-            None if name.strip_suffix(".new") == Some(StreamFile::NAME) => Some(Self::Unfinished),
+            None if name == KeyFile::NAME => Some(Self::Keys),
+            None if matches!(name.strip_suffix(".new"), Some(StreamFile::NAME | KeyFile::NAME)) => {
+                Some(Self::Unfinished)
+            }
             None if aside()?.strip_suffix(".open") == name.strip_suffix(".damaged") => Some(Self::SetAside),
             None => None,
         }

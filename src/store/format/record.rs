@@ -2,10 +2,10 @@
 //!
 //! What follows the header (the payload) is opaque here.
 
-use bytes::{Buf, BufMut};
+use bytes::{Buf, BufMut, Bytes};
 use kinora_base::WallTime;
 
-use super::{Malformed, SegmentId, VERSION, checked_body, sealed_block};
+use super::{Malformed, SegmentId, VERSION, checked_body, plain_length, sealed_block};
 
 /// What a record is. The numeric values are on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub(crate) struct Record {
     pub(crate) producer_time: WallTime,
     pub(crate) server_time: WallTime,
     pub(crate) duration_us: u64,
-    /// Payload bytes that follow.
+    /// Payload bytes that follow, as stored.
     pub(crate) length: u32,
     /// Fragment: the configuration it needs. Configuration: its identifier.
     pub(crate) configuration: u32,
@@ -95,6 +95,11 @@ impl Record {
         (block, crc)
     }
 
+    /// The whole record as stored.
+    pub(crate) fn with_payload(&self, payload: &[u8]) -> Bytes {
+        Bytes::from([self.encode().0.as_slice(), payload].concat())
+    }
+
     /// Reads a header and its checksum.
     pub(crate) fn decode(block: &[u8; Self::BYTES]) -> Result<(Self, u32), Malformed> {
         if !block.starts_with(&Self::MAGIC) {
@@ -138,6 +143,11 @@ impl Record {
             media_us: body.get_i64_le(),
         };
         Ok((record, crc))
+    }
+
+    /// Bytes of its payload before it was encrypted, if it was.
+    pub(crate) fn plain_length(&self) -> u32 {
+        if self.key == 0 { self.length } else { plain_length(self.length).unwrap_or(0) }
     }
 
     /// Where the record after it begins.

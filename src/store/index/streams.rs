@@ -124,7 +124,8 @@ impl Database {
         })
     }
 
-    /// Keeps codec configurations. One that is there already is replaced.
+    /// Keeps codec configurations, each as its whole record: what is encrypted in its segment is
+    /// here, too. One that is there already is replaced.
     pub(crate) fn add_configurations(&self, stream: i64, known: &[(u32, Bytes)]) -> Result<(), Error> {
         self.write(|connection| {
             for (id, content) in known {
@@ -137,7 +138,7 @@ impl Database {
         })
     }
 
-    /// A codec configuration.
+    /// A codec configuration's record.
     pub(crate) fn configuration(&self, stream: i64, id: u32) -> Result<Option<Bytes>, Error> {
         self.read(|connection| {
             connection
@@ -157,7 +158,7 @@ impl Database {
         })
     }
 
-    /// The `count` codec configurations with the highest identifiers, ascending.
+    /// The records of the `count` codec configurations with the highest identifiers, ascending.
     pub(crate) fn newest_configurations(
         &self,
         stream: i64,

@@ -23,6 +23,7 @@ pub(crate) struct Files {
     /// How many open segments were unusable and set aside.
     pub(crate) set_aside: usize,
     pub(crate) has_stream_file: bool,
+    pub(crate) has_keys: bool,
     /// What is not ours.
     pub(crate) foreign: Vec<Foreign>,
 }
@@ -40,6 +41,7 @@ impl Files {
                     files.sealed.push((first, name.to_owned()));
                 }
                 Some((_, FileName::Stream)) => files.has_stream_file = true,
+                Some((_, FileName::Keys)) => files.has_keys = true,
                 Some((name, FileName::Unfinished)) => files.remnants.push(folder.join(name)),
                 Some((_, FileName::SetAside)) => files.set_aside += 1,
                 None => {
@@ -62,7 +64,11 @@ impl Files {
 
     /// Whether nothing here was ever more than begun.
     pub(crate) fn is_bare(&self) -> bool {
-        !self.has_stream_file && self.sealed.is_empty() && self.open.is_empty() && self.set_aside == 0
+        !self.has_stream_file
+            && !self.has_keys
+            && self.sealed.is_empty()
+            && self.open.is_empty()
+            && self.set_aside == 0
     }
 }
 

@@ -19,8 +19,9 @@ use self::files::created;
 use crate::configurations::Configurations;
 use crate::duplicates::Newest;
 use crate::error::{is_full, is_local};
-use crate::format::CleanStream;
+use crate::format::{CleanStream, KeyFile};
 use crate::index::{SegmentRow, StreamRow, Watermark};
+use crate::keys::StreamKeys;
 use crate::ledger::{Cause, Ledger, Stop};
 use crate::segment::{Appender, Recovered, Sealed};
 use crate::segments::Open;
@@ -103,6 +104,7 @@ fn open_stream(
     let id = volume.database.add_stream(name, created).map_err(Failed::All)?;
     let watermark = known.watermark.filter(|_| known.row.is_some_and(|row| row.id == id));
     let mut opening = Opening { volume, name, folder: &folder, id, report };
+    let keys = opening.keys(created)?;
     opening.reconcile(&files)?;
     let mut newest = None;
     for (position, first) in files.open.iter().enumerate() {
@@ -114,9 +116,9 @@ fn open_stream(
         opening.require_open(clean.open_first, &files);
     }
     let crashed = known.clean.is_none();
-    let (mut state, appender) = opening.state(newest, known.clean)?;
+    let (mut state, appender) = opening.state(newest, known.clean, &keys)?;
     opening.resume_ledger(&mut state, crashed, known.last_seen)?;
-    Ok(Some(Stream::new((volume, lanes), name, created, id, (state, appender))))
+    Ok(Some(Stream::new((volume, lanes), name, created, id, keys, (state, appender))))
 }
 
 struct Opening<'a> {
@@ -140,15 +142,29 @@ impl Opening<'_> {
         });
     }
 
+    /// The stream's data keys; those that are lost are reported.
+    fn keys(&mut self, created: WallTime) -> Result<StreamKeys, Error> {
+        let (disk, ring) = (self.volume.disk.as_ref(), self.volume.options.keys.as_ref());
+        let (keys, lost) = StreamKeys::load(disk, self.folder, (self.name, created), ring)?;
+        for reason in lost {
+            self.damage(&self.folder.join(KeyFile::NAME), 0, None, reason);
+        }
+        Ok(keys)
+    }
+
     /// What is kept in memory, given the open segment and how an orderly shutdown left the stream.
     fn state(
         &mut self,
         open: Option<Recovered>,
         clean: Option<CleanStream>,
+        keys: &StreamKeys,
     ) -> Result<(State, Option<Appender>), Failed> {
         let database = &self.volume.database;
         let known = database.newest_configurations(self.id, Configurations::KEPT).map_err(Failed::All)?;
         let after_known = known.last().map_or(1, |(id, _)| id + 1);
+        // One that cannot be read gets another identifier when it comes again.
+        let readable = |(id, record): (u32, _)| Some((id, keys.configuration(&record).ok()?));
+        let known: Vec<_> = known.into_iter().filter_map(readable).collect();
         let mut state = State::new(match &clean {
             Some(clean) => Configurations::new(known, clean.next_configuration.max(after_known), 0),
             None => Configurations::new(known, after_known, Configurations::MOST_IN_FLIGHT),

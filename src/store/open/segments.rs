@@ -90,8 +90,8 @@ impl Opening<'_> {
             let record = header.and_then(|block| Record::decode(&block).ok());
             let length = record.map_or(0, |(record, _)| record.length);
             // One that cannot be read is found by verify, and repeated in other segments.
-            if let Ok((_, content)) = read_record(file, segment, offset, length) {
-                known.push((id, content));
+            if let Ok((record, content)) = read_record(file, segment, offset, length) {
+                known.push((id, record.with_payload(&content)));
             }
         }
         if known.is_empty() {

@@ -13,7 +13,10 @@ use kinora_base::WallTime;
 use crate::Fragment;
 use crate::disk::{Disk, DiskFile, sync_failed, write_all_at};
 use crate::error::is_full;
-use crate::format::{ConfigurationEntry, Entry, Kind, Record, SegmentHeader, StopEntry, checksum, open_name};
+use crate::format::{
+    ConfigurationEntry, Entry, Kind, Record, SegmentHeader, StopEntry, checksum, open_name, stored_length,
+};
+use crate::keys::DataKey;
 use crate::ledger::Stop;
 
 /// The first step of reserving room ahead, in bytes. Steps double up to the configured one, so a
@@ -41,6 +44,8 @@ pub(crate) struct Appended {
     pub(crate) entries: Vec<Entry>,
     pub(crate) configurations: Vec<ConfigurationEntry>,
     pub(crate) stops: Vec<StopEntry>,
+    /// The codec configurations among the records, as they were written.
+    pub(crate) configuration_records: Vec<(u32, Bytes)>,
     /// Highest number that the records spend.
     pub(crate) spent: u64,
     /// Bytes that went to the disk.
@@ -204,28 +209,29 @@ impl Appender {
 
     /// Writes `configurations`, fragments with the configurations they need, both only where the
     /// segment does not hold them yet, `stops`, and a mark that spends all numbers up to `mark`.
-    /// Nothing is durable before the file is synced and [`Appender::synced`] called; until then, and after a failure, the next append goes
-    /// to the same place.
+    /// What holds media is encrypted if there is a `key`, which is durable already. Nothing is durable before the file is synced
+    /// and [`Appender::synced`] called; until then, and after a failure, the next append goes to
+    /// the same place.
     pub(crate) fn append(
         &self,
-        bounds: Bounds,
+        (bounds, key): (Bounds, Option<&DataKey>),
         configurations: &[(u32, Bytes)],
         fragments: &[Append],
         stops: &[Stop],
         mark: Option<u64>,
     ) -> Result<(Appended, u64), AppendFailed> {
-        let mut batch = Batch::new(self);
+        let mut batch = Batch::new(self, key);
         for (id, content) in configurations {
-            batch.configuration(*id, content);
+            batch.configuration(*id, content)?;
         }
         for append in fragments {
-            batch.fragment(append);
+            batch.fragment(append)?;
         }
         for stop in stops {
-            batch.stop(stop);
+            batch.stop(stop)?;
         }
         if let Some(number) = mark {
-            batch.mark(number);
+            batch.mark(number)?;
         }
         let allocated = self.reserve(bounds, batch.end)?;
         let mut pieces: Vec<&[u8]> = Vec::new();
@@ -233,6 +239,7 @@ impl Appender {
             match piece {
                 Piece::Header(header) => pieces.push(header),
                 Piece::Payload(payload) => pieces.push(payload),
+                Piece::Encrypted(payload) => pieces.push(payload),
             }
         }
         write_all_at(self.file.as_ref(), &pieces, self.end)?;
@@ -244,6 +251,7 @@ impl Appender {
             entries: batch.entries,
             configurations: batch.configurations,
             stops: batch.stops,
+            configuration_records: batch.configuration_records,
             spent: batch.spent,
             end: batch.end,
             last_crc: batch.last_crc,
@@ -304,22 +312,31 @@ impl Appender {
     }
 }
 
+/// What a record takes whose payload has `length` bytes, at most: if it is encrypted.
 fn record_bytes(length: u32) -> u64 {
-    Record::BYTES_U64 + u64::from(length)
+    Record::BYTES_U64 + stored_length(length)
+}
+
+/// The length of a payload of `length` bytes once it is encrypted.
+fn stored_bytes(length: u32) -> io::Result<u32> {
+    u32::try_from(stored_length(length)).map_err(io::Error::other)
 }
 
 enum Piece<'a> {
     Header([u8; Record::BYTES]),
     Payload(&'a [u8]),
+    Encrypted(Bytes),
 }
 
 /// Records on their way into one write.
 struct Batch<'a> {
     appender: &'a Appender,
+    key: Option<&'a DataKey>,
     pieces: Vec<Piece<'a>>,
     entries: Vec<Entry>,
     configurations: Vec<ConfigurationEntry>,
     stops: Vec<StopEntry>,
+    configuration_records: Vec<(u32, Bytes)>,
     end: u64,
     last_crc: u32,
     spent: u64,
@@ -327,12 +344,14 @@ struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    fn new(appender: &'a Appender) -> Self {
+    fn new(appender: &'a Appender, key: Option<&'a DataKey>) -> Self {
         Self {
+            key,
             pieces: Vec::new(),
             entries: Vec::new(),
             configurations: Vec::new(),
             stops: Vec::new(),
+            configuration_records: Vec::new(),
             end: appender.end,
             last_crc: appender.last_crc,
             spent: appender.spent,
@@ -365,18 +384,33 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn push(&mut self, record: &Record, payload: impl IntoIterator<Item = &'a [u8]>) {
+    /// Adds `record` with the payload that `pieces` make, encrypted if need be; gives it as it is
+    /// stored.
+    fn push(&mut self, record: Record, pieces: impl Iterator<Item = &'a [u8]> + Clone) -> io::Result<Record> {
+        let holds_media = matches!(record.kind, Kind::Fragment | Kind::Configuration);
+        let (record, encrypted) = match self.key.filter(|_| holds_media) {
+            Some(key) => {
+                let record = Record { length: stored_bytes(record.length)?, ..record };
+                let (record, payload) = key.seal(record, pieces.clone())?;
+                (record, Some(payload))
+            }
+            None => (record, None),
+        };
         let (header, crc) = record.encode();
         self.pieces.push(Piece::Header(header));
-        self.pieces.extend(payload.into_iter().map(Piece::Payload));
+        match encrypted {
+            Some(payload) => self.pieces.push(Piece::Encrypted(payload)),
+            None => self.pieces.extend(pieces.map(Piece::Payload)),
+        }
         self.last_crc = crc;
         self.end = record.end();
+        Ok(record)
     }
 
-    fn fragment(&mut self, append: &'a Append) {
+    fn fragment(&mut self, append: &'a Append) -> io::Result<()> {
         let fragment = &append.fragment;
         self.epoch = self.epoch.max(append.epoch);
-        self.configuration(fragment.configuration.0, &append.configuration);
+        self.configuration(fragment.configuration.0, &append.configuration)?;
         let record = Record {
             flags: fragment.flags.bits(),
             number: fragment.number.get(),
@@ -392,15 +426,16 @@ impl<'a> Batch<'a> {
             media_us: fragment.media_us,
             ..self.record(Kind::Fragment)
         };
+        let record = self.push(record, append.payload.iter().map(Bytes::as_ref))?;
         self.entries.push(Entry::new(&record, self.appender.header.first));
         self.spent = self.spent.max(record.number);
-        self.push(&record, append.payload.iter().map(Bytes::as_ref));
+        Ok(())
     }
 
-    fn configuration(&mut self, id: u32, content: &'a Bytes) {
+    fn configuration(&mut self, id: u32, content: &'a Bytes) -> io::Result<()> {
         let mut held = self.appender.configurations.iter().chain(&self.configurations);
         if held.any(|entry| entry.id == id) {
-            return;
+            return Ok(());
         }
         let record = Record {
             length: content.len() as u32,
@@ -408,11 +443,17 @@ impl<'a> Batch<'a> {
             payload_crc: checksum(content),
             ..self.record(Kind::Configuration)
         };
+        let record = self.push(record, std::iter::once(content.as_ref()))?;
         self.configurations.push(ConfigurationEntry { id, offset: record.offset as u32 });
-        self.push(&record, [content.as_ref()]);
+        let payload = match self.pieces.last() {
+            Some(Piece::Encrypted(payload)) => payload,
+            _ => content,
+        };
+        self.configuration_records.push((id, record.with_payload(payload)));
+        Ok(())
     }
 
-    fn stop(&mut self, stop: &'a Stop) {
+    fn stop(&mut self, stop: &'a Stop) -> io::Result<()> {
         let detail = stop.detail.as_bytes();
         let record = Record {
             flags: stop.cause.code(),
@@ -425,12 +466,14 @@ impl<'a> Batch<'a> {
         };
         self.spent = self.spent.max(stop.number);
         self.stops.push(StopEntry::new(&record));
-        self.push(&record, [detail]);
+        self.push(record, std::iter::once(detail))?;
+        Ok(())
     }
 
-    fn mark(&mut self, number: u64) {
+    fn mark(&mut self, number: u64) -> io::Result<()> {
         let record = Record { number, ..self.record(Kind::Mark) };
         self.spent = self.spent.max(number);
-        self.push(&record, []);
+        self.push(record, std::iter::empty())?;
+        Ok(())
     }
 }
