@@ -46,10 +46,12 @@ check: web/dist/index.html test-format ## The fast inner loop: formatting, lints
 	@$(rust_tests) --workspace --lib --bins --test architecture --test openapi
 
 .PHONY: bench
-bench: setup-bench web/dist/index.html ## One table of what 10, 50 and 200 cameras cost (ARGS="--streams 50 --seconds 60")
+bench: setup-bench web/dist/index.html ## What cameras cost, how soon media is durable, how soon a killed server is back (BENCH=ingest ARGS="--seconds 60")
 	@cargo build --release --locked --bin kinora
 	@cargo build --release --locked --bin kinora-bench
-	@$(target)/release/kinora-bench ingest --server $(target)/release/kinora $(ARGS)
+	@for name in $(or $(BENCH),ingest recovery); do \
+		$(target)/release/kinora-bench $$name --server $(target)/release/kinora $(ARGS); \
+	done
 
 .PHONY: fuzz
 fuzz: fuzz-build ## Hostile media for a long time (FUZZ_SECONDS=600 for each target)

@@ -1,4 +1,4 @@
-//! `kinora-bench`: puts a real server under a real load and prints one table.
+//! `kinora-bench`: puts a real server under a real load and prints tables.
 //!
 //! It knows the server only from outside: its command line, its HTTP, its row in /proc. It stops
 //! with a message at anything unexpected, because a benchmark that carries on measures nothing.
@@ -11,6 +11,8 @@ mod disk;
 mod ingest;
 mod latency;
 mod process;
+mod recovery;
+mod row;
 mod sender;
 #[cfg(test)]
 mod sink_test;
@@ -29,6 +31,8 @@ struct Arguments {
 enum Command {
     /// Real-time producers: what does one more camera cost, and how soon is it durable?
     Ingest(ingest::Options),
+    /// kill -9 under load: how soon does the server answer again?
+    Recovery(recovery::Options),
 }
 
 fn main() {
@@ -39,5 +43,6 @@ fn main() {
         .unwrap_or_else(|e| panic!("cannot start the runtime: {e}"));
     match command {
         Command::Ingest(options) => runtime.block_on(ingest::run(&options)),
+        Command::Recovery(options) => runtime.block_on(recovery::run(&options)),
     }
 }

@@ -26,6 +26,15 @@ const UNKNOWN_SIZE: [u8; 8] = [0x01, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
 /// The first track of ffmpeg's files, which is the video here.
 const VIDEO: u8 = 1;
 
+/// Which clip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    /// 250 KB/s: 720p30 H.264 at about 2 Mbit/s with a key frame each second, and AAC.
+    Camera,
+    /// 50 KB/s: 360p10 H.264 at about 400 kbit/s with a key frame each second.
+    Small,
+}
+
 /// What to send, and when.
 #[derive(Debug)]
 pub(crate) struct Clip {
@@ -65,9 +74,14 @@ impl Clip {
         self.chunks.iter().filter(|chunk| chunk.timestamp_at.is_some()).count()
     }
 
+    /// Media bytes of a fragment, on average.
+    pub(crate) fn fragment_bytes(&self) -> usize {
+        self.bytes as usize / self.fragments()
+    }
+
     /// Makes the clip with ffmpeg (once) and cuts it.
-    pub(crate) fn load() -> Self {
-        let path = file();
+    pub(crate) fn load(kind: Kind) -> Self {
+        let path = file(kind);
         let data = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         Self::cut(&path, &data)
     }
@@ -119,18 +133,26 @@ impl Clip {
     }
 }
 
-/// 720p30 H.264 at about 2 Mbit/s with a key frame each second, and AAC. Zooming into a fractal
-/// with noise over it keeps the encoder as busy as a busy street does.
-fn file() -> PathBuf {
-    let picture = "mandelbrot=size=1280x720:rate=30,noise=alls=12:allf=t,format=yuv420p";
-    let arguments = "-c:v libx264 -preset veryfast -profile:v high -bf 0 -g 30 -keyint_min 30 -sc_threshold 0 \
-        -b:v 2M -maxrate 2M -bufsize 1M -c:a aac -b:a 128k -ar 48000 -ac 2 -f matroska";
+/// Zooming into a fractal with noise over it keeps the encoder as busy as a busy street does.
+fn file(kind: Kind) -> PathBuf {
+    let (name, size, rate, video, sound) = match kind {
+        Kind::Camera => ("bench-720p30-2mbit.mkv", "1280x720", "30", "-b:v 2M -maxrate 2M -bufsize 1M", true),
+        Kind::Small => {
+            ("bench-360p10-400kbit.mkv", "640x360", "10", "-b:v 400k -maxrate 400k -bufsize 200k", false)
+        }
+    };
     let seconds = (CLIP_MS / 1000).to_string();
-    let sound = "sine=frequency=330:sample_rate=48000";
-    let mut all =
-        vec!["-t", &seconds, "-f", "lavfi", "-i", picture, "-t", &seconds, "-f", "lavfi", "-i", sound];
-    all.extend(arguments.split_whitespace());
-    kinora_test_support::clip("bench-720p30-2mbit.mkv", &all)
+    let picture = format!("mandelbrot=size={size}:rate={rate},noise=alls=12:allf=t,format=yuv420p");
+    let mut all = vec!["-t", &seconds, "-f", "lavfi", "-i", &picture];
+    if sound {
+        all.extend(["-t", &seconds, "-f", "lavfi", "-i", "sine=frequency=330:sample_rate=48000"]);
+        all.extend("-c:a aac -b:a 128k -ar 48000 -ac 2".split(' '));
+    }
+    all.extend("-c:v libx264 -preset veryfast -profile:v high -bf 0 -sc_threshold 0".split(' '));
+    all.extend(["-g", rate, "-keyint_min", rate]);
+    all.extend(video.split(' '));
+    all.extend(["-f", "matroska"]);
+    kinora_test_support::clip(name, &all)
 }
 
 /// One frame as the file has it.
@@ -253,11 +275,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn clips_are_as_large_as_they_say() {
+        for (kind, wanted) in [(Kind::Camera, 225..325), (Kind::Small, 40..60)] {
+            let clip = Clip::load(kind);
+            assert_eq!(clip.fragments() as u64, CLIP_MS / 1000);
+            let kilobytes = clip.bytes / CLIP_MS;
+            assert!(wanted.contains(&kilobytes), "{kilobytes} KB/s");
+        }
+    }
+
+    #[test]
     fn three_rounds_are_one_continuous_recording() {
-        let clip = Clip::load();
-        assert_eq!(clip.fragments() as u64, CLIP_MS / 1000);
-        let kbit = clip.bytes * 8 / CLIP_MS;
-        assert!((1800..2600).contains(&kbit), "{kbit} kbit/s");
+        let clip = Clip::load(Kind::Camera);
         let mut body = Vec::new();
         let media = |wire: &[u8]| {
             let start = wire.iter().position(|byte| *byte == b'\n').unwrap() + 1;

@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -73,6 +74,7 @@ pub(crate) fn quiet(folder: &Path, bytes: usize, count: usize) -> Latencies {
 #[derive(Debug)]
 pub(crate) struct Beside {
     stop: Arc<AtomicBool>,
+    appended: Arc<AtomicU64>,
     thread: JoinHandle<Latencies>,
 }
 
@@ -82,15 +84,23 @@ impl Beside {
         let mut appender = Appender::new(folder, bytes);
         let stop = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&stop);
+        let appended = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&appended);
         let thread = std::thread::spawn(move || {
             let mut latencies = Latencies::default();
             while !asked.load(Ordering::Relaxed) {
                 std::thread::sleep(PAUSE);
                 latencies.add(appender.append());
+                counted.fetch_add(bytes as u64, Ordering::Relaxed);
             }
             latencies
         });
-        Self { stop, thread }
+        Self { stop, appended, thread }
+    }
+
+    /// Bytes that it has appended so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.appended.load(Ordering::Relaxed)
     }
 
     /// Stops and tells what it measured.
@@ -98,4 +108,16 @@ impl Beside {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap_or_else(|_| panic!("the disk probe failed"))
     }
+}
+
+/// Bytes ever written to the disk that `folder` is on, by everybody; `None` where the file system
+/// is on no single disk. Sectors in the kernel's statistics are of 512 bytes whatever the disk's.
+pub(crate) fn device_bytes(folder: &Path) -> Option<u64> {
+    let device = std::fs::metadata(folder).ok()?.dev();
+    // As glibc's major() and minor() take it apart.
+    let major = (device >> 8 & 0xFFF) | (device >> 32 & !0xFFF);
+    let minor = (device & 0xFF) | (device >> 12 & !0xFF);
+    let text = std::fs::read_to_string(format!("/sys/dev/block/{major}:{minor}/stat")).ok()?;
+    let sectors: u64 = text.split_whitespace().nth(6)?.parse().ok()?;
+    Some(sectors * 512)
 }

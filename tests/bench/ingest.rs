@@ -1,4 +1,4 @@
-//! `kinora-bench ingest`: N real-time cameras at once, for several N.
+//! `kinora-bench ingest`: many producers at once, under several loads.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -7,110 +7,106 @@ use std::time::Duration;
 
 use clap::Args;
 use kinora_test_support::Server;
-use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep_until};
 
-use crate::clip::{CLIP_MS, Clip};
+use crate::clip::{Clip, Kind};
 use crate::disk;
-use crate::latency::{Latencies, Summary};
 use crate::process::Reading;
-use crate::sender::{Phase, Report, send};
-use crate::table::Table;
+use crate::row::{Row, explain};
+use crate::sender::{Pace, Phase, Report, send};
 
-/// A sender this far behind its schedule counts as late: its figures are not those of real time.
-const LATE: Duration = Duration::from_millis(500);
 /// Starts are spread over this, the time between two key frames, so that key frames do not come
 /// all at once.
 const SPREAD: Duration = Duration::from_secs(1);
 /// Time from now to the first start, for all tasks to be in place.
 const HEAD_START: Duration = Duration::from_millis(200);
-/// Appends that measure the quiet disk.
-const QUIET_APPENDS: usize = 100;
+/// Appends that measure the quiet disk: enough for one in a thousand.
+const QUIET_APPENDS: usize = 1000;
 
 /// What to measure.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Numbers of streams, one row each
-    #[arg(long, value_delimiter = ',', default_values_t = [10, 50, 200])]
-    streams: Vec<u32>,
+    /// Loads, one row each, as KIND:STREAMS. camera: 250 KB/s in real time; small: 50 KB/s in real
+    /// time; saturated: 250 KB a fragment, the next as soon as one is acknowledged
+    #[arg(long, value_delimiter = ',', value_parser = load_from,
+        default_value = "camera:10,camera:50,camera:200,small:1000,saturated:200")]
+    loads: Vec<Load>,
     /// Length of the measured window
     #[arg(long, default_value_t = 30)]
     seconds: u64,
     /// Time for streams to settle before it
     #[arg(long, default_value_t = 5)]
     warm_up: u64,
-    /// The server's binary
-    #[arg(long, default_value = "target/release/kinora")]
-    server: PathBuf,
-    /// Folder on the disk to measure; a fresh data directory is made inside and removed
-    #[arg(long, default_value = "target/bench")]
-    disk: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// Also write the figures there, as JSON
     #[arg(long)]
     json: Option<PathBuf>,
 }
 
-/// One row of the table.
-#[derive(Debug, Serialize)]
-struct Row {
-    streams: u32,
-    seconds: f64,
-    cpu_ms_per_stream_second: f64,
-    cpu_cores: f64,
-    rss_mb: f64,
-    rss_idle_mb: f64,
-    rss_mb_per_stream: f64,
-    threads: u64,
-    received_mbit_per_second: f64,
-    written_per_received: f64,
-    fragments: usize,
-    ack: Option<Summary>,
-    late: usize,
-    dropped: usize,
-    behind_ms: f64,
-    disk_quiet: Option<Summary>,
-    disk_beside: Option<Summary>,
-    failures: Vec<String>,
+/// What is measured, and on which disk.
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    /// The server's binary
+    #[arg(long, default_value = "target/release/kinora")]
+    pub server: PathBuf,
+    /// Folder on the disk to measure; a fresh data directory is made inside and removed
+    #[arg(long, default_value = "target/bench")]
+    pub disk: PathBuf,
+}
+
+impl Place {
+    /// A fresh folder for one measurement.
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
+        let folder = self.disk.join(format!("{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+        folder
+    }
+}
+
+/// So many producers of one kind.
+#[derive(Debug, Clone)]
+pub(crate) struct Load {
+    pub name: String,
+    pub kind: Kind,
+    pub pace: Pace,
+    pub streams: u32,
+}
+
+fn load_from(text: &str) -> Result<Load, String> {
+    let (name, streams) = text.split_once(':').ok_or("write it as KIND:STREAMS")?;
+    let (kind, pace) = match name {
+        "camera" => (Kind::Camera, Pace::RealTime),
+        "small" => (Kind::Small, Pace::RealTime),
+        "saturated" => (Kind::Camera, Pace::AsFastAsAcknowledged),
+        _ => return Err("the kinds are camera, small and saturated".to_owned()),
+    };
+    let streams: u32 = streams.parse().map_err(|e| format!("{streams}: {e}"))?;
+    let each = match (kind, pace) {
+        (_, Pace::AsFastAsAcknowledged) => "saturated",
+        (Kind::Camera, _) => "250 KB/s",
+        (Kind::Small, _) => "50 KB/s",
+    };
+    Ok(Load { name: format!("{streams} × {each}"), kind, pace, streams })
 }
 
 /// Measures and prints.
 pub(crate) async fn run(options: &Options) {
-    let clip = Rc::new(Clip::load());
-    let fragment_bytes = clip.bytes as usize / clip.fragments();
-    println!(
-        "clip: {} s, {} frames, {:.2} Mbit/s, {} fragments of {} KB on average; {} s measured after {} s of warm-up",
-        CLIP_MS / 1000,
-        clip.chunks.len(),
-        clip.bytes as f64 * 8.0 / CLIP_MS as f64 / 1000.0,
-        clip.fragments(),
-        fragment_bytes / 1000,
-        options.seconds,
-        options.warm_up
-    );
+    let window = Duration::from_secs(options.seconds);
+    let warm_up = Duration::from_secs(options.warm_up);
+    println!("ingest: {} s measured after {} s of warm-up", options.seconds, options.warm_up);
     let mut rows = Vec::new();
-    for streams in &options.streams {
-        let row = measure(options, &clip, *streams, fragment_bytes).await;
+    for load in &options.loads {
+        let clip = Rc::new(Clip::load(load.kind));
+        let row = measure(&options.place, load, &clip, warm_up, window).await;
         for failure in &row.failures {
             println!("dropped: {failure}");
         }
         rows.push(row);
     }
-    println!("\n{}\n", table(&rows).text());
-    println!(
-        "CPU and memory are the server's alone (/proc). MB/stream = (RSS - RSS without streams) / streams."
-    );
-    println!(
-        "ack: from just before the chunk that completes a fragment is written until its `persisted` line is read."
-    );
-    println!(
-        "sync: append of one average fragment + fdatasync by this program, the disk quiet / beside the server."
-    );
-    println!(
-        "late: senders more than {} ms behind real time; dropped: connections that failed.",
-        LATE.as_millis()
-    );
+    explain(&rows);
     if let Some(path) = &options.json {
         let text = serde_json::to_string_pretty(&rows).unwrap_or_else(|e| panic!("{e}"));
         std::fs::write(path, text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
@@ -119,21 +115,22 @@ pub(crate) async fn run(options: &Options) {
     assert!(!failed, "some senders were dropped: the figures above are not those of a healthy server");
 }
 
-async fn measure(options: &Options, clip: &Rc<Clip>, streams: u32, fragment_bytes: usize) -> Row {
-    let folder = options.disk.join(format!("{}-{streams}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
-    let disk_quiet = disk::quiet(&folder, fragment_bytes, QUIET_APPENDS);
-    let server = Server::start(&options.server, &folder.join("data"), &[]);
+async fn measure(place: &Place, load: &Load, clip: &Rc<Clip>, warm_up: Duration, window: Duration) -> Row {
+    let folder = place.folder(&load.streams.to_string());
+    let bytes = clip.fragment_bytes();
+    let quiet = disk::quiet(&folder, bytes, QUIET_APPENDS);
+    let server = Server::start(&place.server, &folder.join("data"), &[]);
     let idle = Reading::of(&server);
-    let beside = disk::Beside::start(&folder, fragment_bytes);
-    let warm_up = Duration::from_secs(options.warm_up);
-    let window = Duration::from_secs(options.seconds);
+    let beside = disk::Beside::start(&folder, bytes);
+    let read = || (Reading::of(&server), disk::device_bytes(&folder), beside.bytes());
     let (reports, before, after, elapsed) =
-        load(server.address, clip, streams, warm_up, window, || Reading::of(&server)).await;
-    let disk_beside = beside.finish();
+        producers(server.address, clip, load, warm_up, window, read).await;
+    let device = after.1.zip(before.1).map(|(after, before)| after - before);
+    let device = device.map(|bytes| bytes.saturating_sub(after.2 - before.2));
+    let beside = beside.finish();
     server.stop();
-    let row = row(streams, elapsed, &reports, idle, before, after);
-    let row = Row { disk_quiet: disk_quiet.summary(), disk_beside: disk_beside.summary(), ..row };
+    let mut row = Row::new(load, elapsed, &reports, [idle, before.0, after.0]);
+    row.write_through(device, quiet.summary(), beside.summary());
     if row.dropped == 0 {
         remove(&folder);
     } else {
@@ -143,10 +140,10 @@ async fn measure(options: &Options, clip: &Rc<Clip>, streams: u32, fragment_byte
 }
 
 /// Runs all senders; gives their reports, and the readings at both ends of the window.
-pub(crate) async fn load<T>(
+pub(crate) async fn producers<T>(
     server: SocketAddr,
     clip: &Rc<Clip>,
-    streams: u32,
+    load: &Load,
     warm_up: Duration,
     window: Duration,
     read: impl Fn() -> T,
@@ -156,11 +153,12 @@ pub(crate) async fn load<T>(
     let local = LocalSet::new();
     local
         .run_until(async {
-            let senders: Vec<_> = (0..streams)
+            let senders: Vec<_> = (0..load.streams)
                 .map(|number| {
                     let path = format!("/v1/streams/camera{number}/media");
-                    let begin = start + SPREAD * number / streams;
-                    tokio::task::spawn_local(send(server, path, Rc::clone(clip), begin, phase.clone()))
+                    let begin = start + SPREAD * number / load.streams;
+                    let clip = Rc::clone(clip);
+                    tokio::task::spawn_local(send(server, path, clip, load.pace, begin, phase.clone()))
                 })
                 .collect();
             sleep_until(start + SPREAD + warm_up).await;
@@ -178,94 +176,7 @@ pub(crate) async fn load<T>(
         .await
 }
 
-fn row(
-    streams: u32,
-    elapsed: Duration,
-    reports: &[Report],
-    idle: Reading,
-    before: Reading,
-    after: Reading,
-) -> Row {
-    let seconds = elapsed.as_secs_f64();
-    let cpu = after.cpu_seconds - before.cpu_seconds;
-    let received: u64 = reports.iter().map(|report| report.bytes).sum();
-    let mut acks = Latencies::default();
-    for report in reports {
-        acks.extend(report.acks.clone());
-    }
-    let megabytes = |bytes: u64| bytes as f64 / 1e6;
-    Row {
-        streams,
-        seconds,
-        cpu_ms_per_stream_second: cpu * 1000.0 / (seconds * f64::from(streams)),
-        cpu_cores: cpu / seconds,
-        rss_mb: megabytes(after.rss_bytes),
-        rss_idle_mb: megabytes(idle.rss_bytes),
-        rss_mb_per_stream: megabytes(after.rss_bytes.saturating_sub(idle.rss_bytes)) / f64::from(streams),
-        threads: after.threads,
-        received_mbit_per_second: received as f64 * 8.0 / 1e6 / seconds,
-        written_per_received: (after.written_bytes - before.written_bytes) as f64 / received as f64,
-        fragments: reports.iter().map(|report| report.fragments).sum(),
-        ack: acks.summary(),
-        late: reports.iter().filter(|report| report.behind > LATE).count(),
-        dropped: reports.iter().filter(|report| report.failure.is_some()).count(),
-        behind_ms: reports.iter().map(|report| report.behind).max().unwrap_or_default().as_secs_f64()
-            * 1000.0,
-        disk_quiet: None,
-        disk_beside: None,
-        failures: reports.iter().filter_map(|report| report.failure.clone()).collect(),
-    }
-}
-
-fn table(rows: &[Row]) -> Table {
-    let mut table = Table::new(&[
-        "streams",
-        "CPU ms per stream-s",
-        "cores",
-        "RSS MB",
-        "MB/stream",
-        "acks",
-        "p50 ms",
-        "p99 ms",
-        "max ms",
-        "written/received",
-        "Mbit/s",
-        "late",
-        "dropped",
-        "sync p50 ms",
-        "sync p99 ms",
-    ]);
-    for row in rows {
-        let ack = |pick: fn(&Summary) -> f64| {
-            row.ack.as_ref().map_or("-".into(), |ack| format!("{:.1}", pick(ack)))
-        };
-        let sync = |pick: fn(&Summary) -> f64| {
-            let both = [&row.disk_quiet, &row.disk_beside];
-            both.map(|one| one.as_ref().map_or("-".into(), |sync| format!("{:.1}", pick(sync)))).join(" / ")
-        };
-        table.row(vec![
-            row.streams.to_string(),
-            format!("{:.2}", row.cpu_ms_per_stream_second),
-            format!("{:.3}", row.cpu_cores),
-            format!("{:.1}", row.rss_mb),
-            format!("{:.2}", row.rss_mb_per_stream),
-            format!("{}/{}", row.ack.map_or(0, |ack| ack.count), row.fragments),
-            ack(|ack| ack.p50_ms),
-            ack(|ack| ack.p99_ms),
-            ack(|ack| ack.max_ms),
-            format!("{:.3}", row.written_per_received),
-            format!("{:.1}", row.received_mbit_per_second),
-            row.late.to_string(),
-            row.dropped.to_string(),
-            sync(|sync| sync.p50_ms),
-            sync(|sync| sync.p99_ms),
-        ]);
-    }
-    table
-}
-
-fn remove(folder: &Path) {
-    if let Err(e) = std::fs::remove_dir_all(folder) {
-        println!("cannot remove {}: {e}", folder.display());
-    }
+/// Removes what a measurement left, so that no two measurements share a disk's dirty pages.
+pub(crate) fn remove(folder: &Path) {
+    std::fs::remove_dir_all(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::acks::Acks;
@@ -22,6 +22,15 @@ use crate::latency::Latencies;
 
 /// After the last byte, how long a server may take to send its last ack.
 const LAST_ACK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How fast to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// Each frame when it is due.
+    RealTime,
+    /// As soon as no more than one complete fragment waits for its ack, whatever the time.
+    AsFastAsAcknowledged,
+}
 
 /// How far a measurement is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,19 +58,35 @@ pub(crate) struct Report {
     pub failure: Option<String>,
 }
 
-/// Fragments that are complete and not yet known to be durable: when, and whether they count.
-type Waiting = Rc<RefCell<BTreeMap<i64, (Instant, bool)>>>;
+/// Fragments that are complete and not yet known to be durable.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// By timecode: when it was complete, and whether it counts.
+    since: RefCell<BTreeMap<i64, (Instant, bool)>>,
+    /// Told at each ack.
+    acknowledged: Notify,
+}
+
+impl Waiting {
+    /// Waits until no fragment waits any more.
+    async fn none(&self) {
+        while !self.since.borrow().is_empty() {
+            self.acknowledged.notified().await;
+        }
+    }
+}
 
 /// Sends to `path` of the server from `start` until the phase is over.
 pub(crate) async fn send(
     server: SocketAddr,
     path: String,
     clip: Rc<Clip>,
+    pace: Pace,
     start: Instant,
     phase: watch::Receiver<Phase>,
 ) -> Report {
     let mut report = Report::default();
-    let outcome = attempt(server, &path, &clip, start, phase, &mut report).await;
+    let outcome = attempt(server, &path, &clip, (pace, start), phase, &mut report).await;
     report.failure = outcome.err().map(|why| format!("{path}: {why}"));
     report
 }
@@ -70,7 +95,7 @@ async fn attempt(
     server: SocketAddr,
     path: &str,
     clip: &Clip,
-    start: Instant,
+    (pace, start): (Pace, Instant),
     phase: watch::Receiver<Phase>,
     report: &mut Report,
 ) -> Result<(), String> {
@@ -78,7 +103,7 @@ async fn attempt(
     let socket = TcpStream::connect(server).await.map_err(|e| format!("cannot connect: {e}"))?;
     socket.set_nodelay(true).map_err(|e| e.to_string())?;
     let (input, mut output) = socket.into_split();
-    let waiting = Waiting::default();
+    let waiting = Rc::new(Waiting::default());
     let mut reader = tokio::task::spawn_local(read(Acks::new(input), Rc::clone(&waiting)));
     let request = format!(
         "POST {path} HTTP/1.1\r\nHost: {server}\r\nContent-Type: video/x-matroska\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -86,7 +111,7 @@ async fn attempt(
     let sending = async {
         output.write_all(request.as_bytes()).await?;
         output.write_all(&clip.header).await?;
-        rounds(&mut output, clip, start, phase, report, &waiting).await?;
+        rounds(&mut output, clip, (pace, start), phase, report, &waiting).await?;
         output.write_all(b"0\r\n\r\n").await
     };
     // A server that ends the response early has refused the rest.
@@ -101,7 +126,7 @@ async fn attempt(
     }
     let acks = timeout(LAST_ACK_TIMEOUT, reader).await.map_err(|_| "the last ack did not come".to_owned())?;
     report.acks = acks.map_err(|e| e.to_string())??;
-    let lost = waiting.borrow().values().filter(|(_, counts)| *counts).count();
+    let lost = waiting.since.borrow().values().filter(|(_, counts)| *counts).count();
     if lost > 0 { Err(format!("{lost} fragments were never acknowledged")) } else { Ok(()) }
 }
 
@@ -113,11 +138,11 @@ fn ended(acks: Result<Result<Latencies, String>, tokio::task::JoinError>) -> Str
     }
 }
 
-/// Sends frames, each when it is due, until the phase is over.
+/// Sends frames at the pace until the phase is over.
 async fn rounds<W: AsyncWriteExt + Unpin>(
     output: &mut W,
     clip: &Clip,
-    start: Instant,
+    (pace, start): (Pace, Instant),
     phase: watch::Receiver<Phase>,
     report: &mut Report,
     waiting: &Waiting,
@@ -126,10 +151,14 @@ async fn rounds<W: AsyncWriteExt + Unpin>(
     for round in 0.. {
         for chunk in &clip.chunks {
             let due = start + Duration::from_millis(round * CLIP_MS) + chunk.due;
-            sleep_until(due).await;
+            match pace {
+                Pace::RealTime => sleep_until(due).await,
+                Pace::AsFastAsAcknowledged if chunk.timestamp_at.is_some() => waiting.none().await,
+                Pace::AsFastAsAcknowledged => {}
+            }
             let now = *phase.borrow();
             let counts = now == Phase::Measured;
-            if counts {
+            if counts && pace == Pace::RealTime {
                 report.behind = report.behind.max(due.elapsed());
             }
             let (wire, timestamp) = Clip::wire(chunk, round);
@@ -137,7 +166,7 @@ async fn rounds<W: AsyncWriteExt + Unpin>(
                 && let Some(complete) = under_way.replace(timestamp as i64)
             {
                 report.fragments += usize::from(counts);
-                waiting.borrow_mut().insert(complete, (Instant::now(), counts));
+                waiting.since.borrow_mut().insert(complete, (Instant::now(), counts));
             }
             output.write_all(&wire).await?;
             if counts {
@@ -153,7 +182,7 @@ async fn rounds<W: AsyncWriteExt + Unpin>(
 
 async fn read<R: tokio::io::AsyncRead + Unpin>(
     mut acks: Acks<R>,
-    waiting: Waiting,
+    waiting: Rc<Waiting>,
 ) -> Result<Latencies, String> {
     let mut latencies = Latencies::default();
     while let Some(ack) = acks.next().await? {
@@ -163,7 +192,8 @@ async fn read<R: tokio::io::AsyncRead + Unpin>(
         if ack.event != "persisted" {
             continue;
         }
-        let complete = ack.timecode.and_then(|timecode| waiting.borrow_mut().remove(&timecode));
+        let complete = ack.timecode.and_then(|timecode| waiting.since.borrow_mut().remove(&timecode));
+        waiting.acknowledged.notify_one();
         if let Some((since, true)) = complete {
             latencies.add(since.elapsed());
         }

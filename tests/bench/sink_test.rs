@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::clip::Clip;
-use crate::ingest::load;
+use crate::clip::{Clip, Kind};
+use crate::ingest::{Load, producers};
+use crate::sender::Pace;
 
 /// How long the sink pretends to need for durability.
 const DELAY: Duration = Duration::from_millis(40);
@@ -43,7 +44,7 @@ async fn sink(mut socket: TcpStream, refuse_after: usize) {
     socket.write_all(b"0\r\n\r\n").await.unwrap();
 }
 
-async fn measure(streams: u32, refuse_after: usize) -> Vec<crate::sender::Report> {
+async fn measure(pace: Pace, streams: u32, refuse_after: usize) -> Vec<crate::sender::Report> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -51,13 +52,14 @@ async fn measure(streams: u32, refuse_after: usize) -> Vec<crate::sender::Report
             tokio::spawn(sink(socket, refuse_after));
         }
     });
-    let clip = Rc::new(Clip::load());
-    load(address, &clip, streams, Duration::from_millis(100), Duration::from_secs(3), || ()).await.0
+    let clip = Rc::new(Clip::load(Kind::Camera));
+    let load = Load { name: String::new(), kind: Kind::Camera, pace, streams };
+    producers(address, &clip, &load, Duration::from_millis(100), Duration::from_secs(3), || ()).await.0
 }
 
 #[tokio::test]
 async fn counts_and_times_what_is_sent() {
-    for report in measure(4, usize::MAX).await {
+    for report in measure(Pace::RealTime, 4, usize::MAX).await {
         assert_eq!(report.failure, None);
         // A key frame each second, for three seconds.
         assert!((2..=4).contains(&report.fragments), "{report:?}");
@@ -69,8 +71,20 @@ async fn counts_and_times_what_is_sent() {
 }
 
 #[tokio::test]
+async fn a_sender_that_need_not_be_in_time_waits_for_acks_only() {
+    for report in measure(Pace::AsFastAsAcknowledged, 2, usize::MAX).await {
+        assert_eq!(report.failure, None);
+        // One ack each delay at most, and far more than one fragment a second.
+        assert!((6..=75).contains(&report.fragments), "{report:?}");
+        let summary = report.acks.summary().unwrap();
+        assert_eq!(summary.count, report.fragments);
+        assert!(summary.p50_ms >= DELAY.as_millis() as f64, "{summary:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_refused_sender_is_reported() {
-    for report in measure(1, 2).await {
+    for report in measure(Pace::RealTime, 1, 2).await {
         assert!(report.failure.as_ref().is_some_and(|why| why.contains("disk_full")), "{report:?}");
     }
 }
