@@ -3,10 +3,12 @@
 
 mod arrivals;
 mod clock;
+mod encryption;
 mod health;
 mod offline;
 mod peer;
 mod push;
+mod random;
 mod serve;
 mod server;
 mod tls;
@@ -33,6 +35,8 @@ enum Command {
     Verify(offline::Verify),
     /// Make the index anew from the segment files (the server must not be running)
     RebuildIndex(offline::RebuildIndex),
+    /// Make and change the key that recordings are encrypted with
+    Key(encryption::Key),
     /// Ask a running server whether it is well; the exit status tells
     Health(health::Health),
     /// Print the OpenAPI description of the HTTP API
@@ -71,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Push(command) => command.run(),
         Command::Verify(command) => command.run(),
         Command::RebuildIndex(command) => command.run(),
+        Command::Key(command) => command.run(),
         Command::Health(command) => command.run(),
         Command::Openapi => {
             println!("{}", crate::api::openapi());

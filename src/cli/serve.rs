@@ -20,6 +20,7 @@ use tracing_subscriber::EnvFilter;
 use super::Failure;
 use super::arrivals::Arrivals;
 use super::clock::SystemClock;
+use super::encryption::Encryption;
 use super::peer::Peers;
 use super::tls::Tls;
 use crate::api::{AppState, Auth, Settings, router};
@@ -64,6 +65,8 @@ pub(super) struct Serve {
     #[arg(long, env = "KINORA_SEGMENT_BYTES", value_name = "BYTES", default_value_t = Options::default().segment_bytes,
         value_parser = clap::value_parser!(u64).range(SEGMENT_BYTES))]
     segment_bytes: u64,
+    #[command(flatten)]
+    encryption: Encryption,
 }
 
 impl Serve {
@@ -89,7 +92,11 @@ impl Serve {
         let listener =
             TcpListener::bind(addresses.as_slice()).map_err(|error| cannot_listen(&self.listen, &error))?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let options = Options { segment_bytes: self.segment_bytes, ..Options::default() };
+        let keys = self.encryption.keys()?;
+        if let Some(key) = keys.as_ref().and_then(|keys| keys.fingerprints().next()) {
+            tracing::info!(%key, "what is recorded is encrypted");
+        }
+        let options = Options { segment_bytes: self.segment_bytes, keys, ..Options::default() };
         let store = Store::open(&self.data_dir, options, Arc::clone(&clock))?;
         report_recovery(&store);
         let metrics = PrometheusBuilder::new()

@@ -66,7 +66,7 @@ pub(crate) fn check_streams(disk: &dyn Disk, streams: &Path, ring: Option<&Keyri
         if let Some(wanted) = wanted.into_iter().find(|wanted| !given.contains(wanted)) {
             let message = if given.is_empty() {
                 format!(
-                    "stream '{folder}' is encrypted with key {wanted}, and no encryption key was given; nothing was changed"
+                    "stream '{folder}' is encrypted with key {wanted}, and no encryption key was given: start with it; nothing was changed"
                 )
             } else {
                 format!(
