@@ -2,7 +2,7 @@
 //! clip, real players.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not as it should be")]
-#![expect(clippy::panic, reason = "likewise")]
+#![expect(clippy::indexing_slicing, reason = "likewise")]
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
