@@ -8,7 +8,7 @@ import svelteConfig from "./svelte.config.js";
  * The direction of imports, lowest layer first. A layer may import from itself and from layers
  * before it, never from later ones. `paths.ts` and `router.svelte.ts` stand beside `ui`.
  */
-const layers = ["format", "api", "ui", "timeline", "player", "fragments", "pages"];
+const layers = ["format", "api", "ui", "timeline", "player", "fragments", "gaps", "pages"];
 
 const directions = layers.map((layer, index) => ({
   files: [`src/${layer}/**/*.{ts,svelte}`],

@@ -12,6 +12,7 @@ describe("addresses of pages", () => {
       by: "server",
       fromMs: at - 60_000,
       toMs: at,
+      day: "2026-07-12",
     };
     expect(route(pages.stream("front.door-1", state))).toEqual({
       page: "stream",
@@ -34,7 +35,7 @@ describe("addresses of pages", () => {
   });
 
   it("fall back to the default for what they cannot read", () => {
-    expect(route("/streams/cam1?t=soon&show=everything&by=moon&from=&to=1x")).toEqual({
+    expect(route("/streams/cam1?t=soon&show=everything&by=moon&from=&to=1x&day=today")).toEqual({
       page: "stream",
       name: "cam1",
       state: DEFAULT_STREAM_STATE,

@@ -33,6 +33,8 @@ export interface StreamState {
   /** Bounds of the `range` view; null leaves that side open. */
   fromMs: number | null;
   toMs: number | null;
+  /** The local day whose gaps are shown, as `2026-07-12`; null shows everything. */
+  day: string | null;
 }
 
 export const DEFAULT_STREAM_STATE: StreamState = {
@@ -41,6 +43,7 @@ export const DEFAULT_STREAM_STATE: StreamState = {
   by: "producer",
   fromMs: null,
   toMs: null,
+  day: null,
 };
 
 export type Route =
@@ -58,6 +61,7 @@ export const pages = {
       by: state.by === "producer" ? null : state.by,
       from: moment(state.fromMs),
       to: moment(state.toMs),
+      day: state.day,
     })}`,
 };
 
@@ -84,12 +88,14 @@ function stateOf(search: URLSearchParams): StreamState {
     return text === null ? null : parseMoment(text.replace(" ", "+"));
   };
   const view = search.get("show");
+  const day = search.get("day") ?? "";
   return {
     atMs: time("t"),
     view: view === "newest" || view === "around" || view === "range" ? view : "follow",
     by: search.get("by") === "server" ? "server" : "producer",
     fromMs: time("from"),
     toMs: time("to"),
+    day: /^\d{4}-\d{2}-\d{2}$/.test(day) ? day : null,
   };
 }
 
@@ -102,6 +108,9 @@ export interface FragmentsQuery {
   limit?: number;
   token?: string | null;
 }
+
+/** What to ask the list of gaps for. */
+export type GapsQuery = Pick<FragmentsQuery, "startMs" | "endMs" | "order" | "limit" | "token">;
 
 const streamPath = (name: string): string => `/v1/streams/${encode(name)}`;
 
@@ -124,8 +133,21 @@ export const server = {
     })}`,
   fragmentFile: (name: string, number: number, format: "mp4" | "mkv"): string =>
     `${streamPath(name)}/fragments/${number}.${format}`,
-  timeline: (name: string, startMs: number | null, endMs: number | null): string =>
-    `${streamPath(name)}/timeline${query({ start: moment(startMs), end: moment(endMs) })}`,
+  gaps: (name: string, q: GapsQuery): string =>
+    `${streamPath(name)}/gaps${query({
+      start: moment(q.startMs),
+      end: moment(q.endMs),
+      order: q.order,
+      limit: q.limit,
+      token: q.token,
+    })}`,
+  timeline: (
+    name: string,
+    startMs: number | null,
+    endMs: number | null,
+    resolution: number | null = null,
+  ): string =>
+    `${streamPath(name)}/timeline${query({ start: moment(startMs), end: moment(endMs), resolution })}`,
   hls: (name: string, startMs: number | null = null, endMs: number | null = null): string =>
     `${streamPath(name)}/hls/index.m3u8${query({ start: moment(startMs), end: moment(endMs) })}`,
 };

@@ -2,9 +2,9 @@
  * The only file that talks to the server (the player's media requests are made by hls.js, with
  * addresses from `paths.ts`). Returns typed JSON or throws an `ApiError`; keeps no state.
  */
-import { server, type FragmentsQuery } from "../paths";
+import { server, type FragmentsQuery, type GapsQuery } from "../paths";
 import { ApiError, fromResponse, fromThrown } from "./errors";
-import type { FragmentList, Stream, StreamList, Timeline } from "./types";
+import type { FragmentList, GapList, Stream, StreamList, Timeline } from "./types";
 
 /** A request without an answer for this long counts as an unreachable server. */
 const TIMEOUT_MS = 15_000;
@@ -72,14 +72,32 @@ export function listFragments(
   return get<FragmentList>(server.fragments(name, query), cancel);
 }
 
-/** Everything recorded when both bounds are null. */
+export function listGaps(name: string, query: GapsQuery, cancel?: AbortSignal): Promise<GapList> {
+  return get<GapList>(server.gaps(name, query), cancel);
+}
+
+/** Everything recorded when both bounds are null; exactly, without a `resolution`. */
 export function getTimeline(
   name: string,
   startMs: number | null,
   endMs: number | null,
   cancel?: AbortSignal,
+  resolution: number | null = null,
 ): Promise<Timeline> {
-  return get<Timeline>(server.timeline(name, startMs, endMs), cancel);
+  return get<Timeline>(server.timeline(name, startMs, endMs, resolution), cancel);
+}
+
+/** The buckets of a recording in too many pieces to be told exactly. */
+const COARSE_RESOLUTION = 4_000;
+
+/** Everything recorded: exactly, if it is not in very many pieces. */
+export async function getRecorded(name: string, cancel?: AbortSignal): Promise<Timeline> {
+  try {
+    return await getTimeline(name, null, null, cancel);
+  } catch (thrown) {
+    if (!(thrown instanceof ApiError && thrown.kind === "refused")) throw thrown;
+    return getTimeline(name, null, null, cancel, COARSE_RESOLUTION);
+  }
 }
 
 /** Exchanges the token for a cookie. A wrong token throws like any other refusal. */

@@ -37,12 +37,48 @@ export interface Stream {
   created_at: Timestamp;
   state: StreamActivity;
   last_received_at: Timestamp | null;
+  /** Why no media arrives; null while it does, and before there was any. */
+  absence: Absence | null;
   /** Producer time. */
   range: TimeRange | null;
   /** `first` and `last` are null for a stream without fragments. */
   fragments: { first: number | null; last: number | null; count: number; bytes: number };
   bitrate_kbps: number | null;
   tracks: Track[];
+}
+
+/** Why media is absent; `gaps/cause.ts` has the words. */
+export type Cause =
+  | "producer_stopped"
+  | "connection_lost"
+  | "stall"
+  | "input_refused"
+  | "replaced"
+  | "server_down"
+  | "disk_refused"
+  | "clock_step"
+  | "expired"
+  | "damaged"
+  | "unknown";
+
+export interface Absence {
+  since: Timestamp;
+  cause: Cause;
+  detail: string | null;
+}
+
+/** `end` is null while media has not gone on. */
+export interface GapInfo {
+  start: Timestamp;
+  end: Timestamp | null;
+  cause: Cause;
+  detail: string | null;
+  noticed_at: Timestamp | null;
+}
+
+export interface GapList {
+  gaps: GapInfo[];
+  next_token: string | null;
 }
 
 export interface StreamList {
@@ -79,7 +115,12 @@ export interface Timeline {
   start: Timestamp | null;
   end: Timestamp | null;
   runs: Run[];
-  gaps: TimeRange[];
+  gaps: GapInfo[];
+  /** Gaps no longer than a bucket, which are left out. */
+  hidden_gaps: number;
+  /** Null, and no bytes, without `resolution`. */
+  bucket_ms: number | null;
+  bucket_bytes: number[];
 }
 
 export interface ErrorBody {

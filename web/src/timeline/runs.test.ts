@@ -21,6 +21,9 @@ it("reads an answer in order of time and drops what is empty", () => {
       end: iso(10_000),
       runs: [run(5_000, 9_000), run(1_000, 2_000), run(3_000, 3_000)],
       gaps: [],
+      hidden_gaps: 0,
+      bucket_ms: null,
+      bucket_bytes: [],
     }),
   ).toEqual(runs.slice(0, 2));
 });

@@ -9,6 +9,7 @@ const stream = (name: string, over: Partial<Stream> = {}): Stream => ({
   created_at: t,
   state: "live",
   last_received_at: t,
+  absence: null,
   range: { start: t, end: t },
   fragments: { first: 1, last: 5, count: 5, bytes: 2_000_000 },
   bitrate_kbps: 2000,
