@@ -21,4 +21,4 @@ pub use window::{Entry, Span, Window};
 
 /// Names the bytes that are made of a stored fragment, for caches that keep them. Raise it with every
 /// change of the golden bytes of `media/fmp4` or `media/mkv`, or of what this room makes of them.
-pub const MUXER_VERSION: u32 = 1;
+pub const MUXER_VERSION: u32 = 2;

@@ -1,14 +1,20 @@
 //! One track of one fragment as fragmented MP4: the stored bytes behind a head of our own.
+//!
+//! Its media time is the producer's wall clock, so it goes on where a producer's own timestamps begin
+//! anew, and is the same whichever playlist a segment is in.
+
+use std::num::NonZeroU32;
 
 use kinora_base::MediaTime;
 use kinora_media::fmp4::{self, RunSample};
 use kinora_media::packed::{Head, Run};
 use kinora_media::{Error, Splice, SpliceWriter, Track};
+use kinora_store::Fragment;
 
-/// How far the media timeline of segments is moved ahead, in seconds: MP4 has no decoding time
-/// before 0, and streams whose first pictures are reordered begin there. All tracks move alike,
-/// and players learn wall-clock time from the playlist.
-const TIMELINE_SHIFT_S: i64 = 10;
+/// How far the media timeline of segments is ahead of the producer's wall clock, in microseconds:
+/// MP4 has no decoding time before 0, and where footage is dated 1970 its first pictures are decoded
+/// before they are shown. All tracks move alike, and players learn wall-clock time from the playlist.
+const TIMELINE_SHIFT_US: i64 = 10_000_000;
 
 /// The init segment of a track.
 ///
@@ -19,13 +25,18 @@ pub fn init(track: &Track) -> Result<bytes::Bytes, Error> {
 }
 
 /// The media segment with all of `track` in a fragment that begins with `head`; without samples if
-/// the fragment has none of it. `sequence` is its place in the stream.
+/// the fragment has none of it.
 ///
 /// # Errors
 /// `Limit` for media times that MP4 cannot say.
-pub fn segment(head: &Head, track: &Track, sequence: u64) -> Result<Splice, Error> {
-    let shift_ticks = TIMELINE_SHIFT_S * i64::from(track.timescale);
-    let mut muxer = fmp4::Muxer::new(sequence as u32).with_segment_type();
+pub fn segment(fragment: &Fragment, head: &Head, track: &Track) -> Result<Splice, Error> {
+    // What lies between the producer's media time and its wall clock is the same for all fragments
+    // of a connection, so that they follow each other to the tick.
+    let ahead_us = fragment.producer_time.as_micros().saturating_sub(fragment.media_us);
+    let shift = MediaTime::new(ahead_us.saturating_add(TIMELINE_SHIFT_US), 1_000_000);
+    let shift = shift.zip(NonZeroU32::new(track.timescale));
+    let shift_ticks = shift.map_or(0, |(shift, timescale)| shift.rescale(timescale).ticks);
+    let mut muxer = fmp4::Muxer::new(fragment.ordinal as u32).with_segment_type();
     for (run, _) in head.track(track.number) {
         muxer.run(track.number, run.base_dts_ticks.saturating_add(shift_ticks), run_samples(run))?;
     }

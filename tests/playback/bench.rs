@@ -117,14 +117,6 @@ pub(crate) fn packets(input: &str, options: &[&str]) -> Vec<String> {
     framemd5(input, options, &["-c", "copy"])
 }
 
-/// One hash a packet, as a player's demuxer gives them out. FFmpeg's own pipeline drops pictures
-/// where times go back, for it ignores discontinuities; what it reads is all there.
-pub(crate) fn read(input: &str, selector: &str) -> Vec<String> {
-    let hash = ["-show_entries", "packet=data_hash", "-show_data_hash", "md5", "-of", "csv=p=0"];
-    let text = ffprobe(&[&["-select_streams", selector], &hash[..], &[input]].concat());
-    text.lines().map(|line| line.trim_matches(',').to_owned()).collect()
-}
-
 fn framemd5(input: &str, options: &[&str], how: &[&str]) -> Vec<String> {
     // The last of the options says what to map; those before it are about the input.
     let (map, input_options) = options.split_last().unwrap();

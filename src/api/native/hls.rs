@@ -142,7 +142,7 @@ pub async fn file(
             return Ok(cacheable.made(content_type, init(&found.track)?));
         };
         let source = Source::open(stream.read(fragment.number)?)?;
-        let segment = segment(source.head(), &found.track, fragment.ordinal)?;
+        let segment = segment(fragment, source.head(), &found.track)?;
         Ok::<_, ApiError>(cacheable.media(content_type, source.media(segment), &headers))
     })
     .await
