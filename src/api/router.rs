@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 
 use crate::api::native::fragments::{By, Order};
 use crate::api::native::media::Timecode;
-use crate::api::native::{fragments, gaps, hls, login, media, streams, timeline};
+use crate::api::native::{damages, fragments, gaps, hls, login, media, streams, timeline};
 use crate::api::{ApiError, AppState, auth, description, operations, origin, web};
 
 /// Most bytes of a request body that is not media.
@@ -57,6 +57,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(fragments::get))
         .routes(routes!(timeline::get))
         .routes(routes!(gaps::list))
+        .routes(routes!(damages::list))
         .routes(routes!(hls::multivariant))
         .routes(routes!(hls::media))
         .routes(routes!(hls::file))

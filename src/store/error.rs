@@ -53,6 +53,12 @@ pub(crate) fn is_local(error: &io::Error) -> bool {
     matches!(error.kind(), PermissionDenied | AlreadyExists | NotFound | NotADirectory)
 }
 
+/// Whether `error` says that the disk does not give back what is on it: a bad sector. That is
+/// damage, like bytes that are wrong.
+pub(crate) fn is_unreadable(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::IO | Errno::UCLEAN | Errno::BADMSG))
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)

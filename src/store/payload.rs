@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::{Bytes, BytesMut};
 use kinora_base::ErrorKind;
 
+use crate::error::is_unreadable;
 use crate::segment::{PIECE_BYTES, Placed, ReadFailed, read_decrypted};
 use crate::segments::Location;
 use crate::sync::lock;
@@ -162,9 +163,23 @@ impl Payload {
         Error::new(ErrorKind::Corrupt, format!("fragment {number} of stream '{name}' is damaged: {reason}"))
     }
 
+    /// Makes it known that the fragment is lost.
+    fn quarantine(&self, reason: String) {
+        if let Some(location) = self.location.get() {
+            self.stream.quarantine_fragment(location, reason);
+        }
+    }
+
     fn failed(&self, why: ReadFailed) -> Error {
         match why {
-            ReadFailed::Damaged(reason) => self.damaged(&format!("the record {reason}")),
+            ReadFailed::Damaged(reason) => {
+                self.quarantine(format!("the record {reason}"));
+                self.damaged(&format!("the record {reason}"))
+            }
+            ReadFailed::Io(error) if is_unreadable(&error) => {
+                self.quarantine("the record cannot be read from the disk".to_owned());
+                self.damaged("the record cannot be read from the disk")
+            }
             ReadFailed::Io(error) => {
                 let (number, name) = (self.fragment.number, self.stream.name());
                 let message = format!("cannot read fragment {number} of stream '{name}': {error}");

@@ -3,7 +3,10 @@
 //! Segments that are in memory are searched whole; of the others the index names those that can
 //! matter, in the query's order, and the walk ends as soon as no further one can.
 
-use kinora_base::WallTime;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use kinora_base::{FragmentNumber, WallTime};
 
 use crate::index::{Beginning, Span};
 use crate::sync::lock;
@@ -18,14 +21,16 @@ type Key = (WallTime, u64);
 /// The fragments found so far.
 struct Found<'a> {
     query: &'a Query,
+    /// What is known to be damaged is not found.
+    damaged: Arc<BTreeSet<FragmentNumber>>,
     fragments: Vec<Fragment>,
     /// `fragments` is sorted up to here.
     sorted: usize,
 }
 
 impl<'a> Found<'a> {
-    fn new(query: &'a Query) -> Self {
-        Self { query, fragments: Vec::new(), sorted: 0 }
+    fn new(query: &'a Query, stream: &Stream) -> Self {
+        Self { query, damaged: stream.damaged_fragments(), fragments: Vec::new(), sorted: 0 }
     }
 
     fn key(&self, time: WallTime, number: u64) -> Key {
@@ -48,6 +53,9 @@ impl<'a> Found<'a> {
         let start = fragment.start(self.query.axis);
         let end = start.offset_micros(i64::try_from(fragment.duration_us).unwrap_or(i64::MAX));
         if self.query.start.is_some_and(|from| end <= from) || self.query.end.is_some_and(|to| start >= to) {
+            return;
+        }
+        if self.damaged.contains(&fragment.number) {
             return;
         }
         if let Some(cursor) = self.query.after {
@@ -85,10 +93,11 @@ impl<'a> Found<'a> {
 }
 
 impl Stream {
-    /// Lists fragments. May read footers from disk: blocks.
+    /// Lists fragments. May read footers from disk: blocks. What is damaged counts as absent (see
+    /// [`Self::damages`]).
     ///
     /// # Errors
-    /// `Unavailable` for input and output errors, `Corrupt` for a damaged footer.
+    /// `Unavailable` for input and output errors.
     pub fn fragments(&self, query: &Query) -> Result<Vec<Fragment>, Error> {
         list(self, query)
     }
@@ -105,7 +114,7 @@ impl Stream {
             let rows = self.volume.database.segments_by_number(self.id, 0, below, true, 1)?;
             let Some(row) = rows.into_iter().next() else { break };
             below = row.first;
-            let sealed = self.sealed(row)?;
+            let Some(sealed) = self.listed(row)? else { continue };
             let missing = count - fragments.len();
             fragments.extend(sealed.fragments().rev().take(missing));
         }
@@ -114,7 +123,7 @@ impl Stream {
 }
 
 fn list(stream: &Stream, query: &Query) -> Result<Vec<Fragment>, Error> {
-    let mut found = Found::new(query);
+    let mut found = Found::new(query, stream);
     if query.limit == 0 {
         return Ok(Vec::new());
     }
@@ -177,7 +186,11 @@ fn by_time(stream: &Stream, below: u64, longest_us: i64, found: &mut Found<'_>) 
                 return Ok(());
             }
             if overlaps(&covered, query.start, query.end) {
-                stream.sealed(row)?.fragments().for_each(|fragment| found.offer(fragment));
+                let sealed = stream.listed(row)?;
+                sealed
+                    .iter()
+                    .flat_map(|sealed| sealed.fragments())
+                    .for_each(|fragment| found.offer(fragment));
             }
         }
         if fetched < ROWS {
@@ -213,7 +226,11 @@ fn by_number(stream: &Stream, below: u64, found: &mut Found<'_>) -> Result<(), E
                 from = row.first + 1;
             }
             if overlaps(&row.server, query.start, query.end) {
-                stream.sealed(row)?.fragments().for_each(|fragment| found.offer(fragment));
+                let sealed = stream.listed(row)?;
+                sealed
+                    .iter()
+                    .flat_map(|sealed| sealed.fragments())
+                    .for_each(|fragment| found.offer(fragment));
             }
         }
         if fetched < ROWS {

@@ -303,6 +303,7 @@ impl Inner {
         stream.changed();
         lock(&self.streams).remove(&stream.name);
         volume.cache.forget(stream.id);
+        stream.forget_all_damages();
         match deleted::empty(disk, &place) {
             Ok(true) => {}
             Ok(false) => tracing::warn!(

@@ -9,16 +9,17 @@ use std::sync::{Arc, Mutex};
 use kinora_base::{ErrorKind, FragmentNumber, StreamName, WallTime};
 use tokio::sync::watch;
 
+use crate::damages::Damages;
 use crate::index::SegmentRow;
 use crate::keys::StreamKeys;
 use crate::lane::Lane;
 use crate::ledger::Stop;
-use crate::segment::{Appender, Sealed};
+use crate::segment::{Appender, Flaw, LoadFailed, Sealed};
 use crate::state::State;
 use crate::statistics::{add, subtract};
 use crate::sync::lock;
 use crate::volume::Volume;
-use crate::{Cause, Error};
+use crate::{Cause, DamagedPlace, Error};
 
 /// A stream's figures at a glance, from memory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -60,6 +61,7 @@ pub struct Stream {
     /// Held while a file of the stream gets its final name; tells whether the folder is gone.
     pub(crate) folder_gone: Mutex<bool>,
     pub(crate) keys: StreamKeys,
+    pub(crate) damages: Mutex<Damages>,
 }
 
 impl Stream {
@@ -87,6 +89,7 @@ impl Stream {
             appender: Mutex::new(appender),
             folder_gone: Mutex::new(false),
             keys,
+            damages: Mutex::default(),
         }
     }
 
@@ -134,7 +137,10 @@ impl Stream {
             return Ok(sealed);
         }
         let path = self.folder.join(row.file_name());
-        let sealed = Arc::new(Sealed::load(self.volume.disk.as_ref(), &path)?);
+        let loaded = Sealed::load_or_salvage(self.volume.disk.as_ref(), &path, &self.name, Some(&row));
+        let (sealed, flaws) = loaded.map_err(|failed| self.load_failed(&row, failed))?;
+        let sealed = Arc::new(sealed);
+        self.quarantine(self.places(&row, flaws));
         if sealed.row != row {
             return Err(Error::new(
                 ErrorKind::Corrupt,
@@ -146,6 +152,42 @@ impl Stream {
         }
         self.volume.cache.put(key, Arc::clone(&sealed));
         Ok(sealed)
+    }
+
+    /// The sealed segment that begins at the number `first`; none if it cannot be had.
+    pub(crate) fn sealed_at(&self, first: u64) -> Option<Arc<Sealed>> {
+        let row = self.volume.database.segment_of(self.id, first).ok().flatten()?;
+        self.listed(row).ok().flatten()
+    }
+
+    /// As [`Self::sealed`], for lists: none if the file is gone, or so damaged that nothing in it can
+    /// be told. What is lost by that counts as absent.
+    pub(crate) fn listed(&self, row: SegmentRow) -> Result<Option<Arc<Sealed>>, Error> {
+        match self.sealed(row) {
+            Err(error) if error.kind == ErrorKind::Corrupt => Ok(None),
+            result => result.map(Some),
+        }
+    }
+
+    fn load_failed(&self, row: &SegmentRow, failed: LoadFailed) -> Error {
+        if let LoadFailed::Damaged(offset, reason) = &failed {
+            let flaw = Flaw { offset: *offset, number: None, reason: format!("the segment {reason}") };
+            self.quarantine(self.places(row, vec![flaw]));
+        }
+        failed.at(&self.folder.join(row.file_name()))
+    }
+
+    fn places(&self, row: &SegmentRow, flaws: Vec<Flaw>) -> Vec<DamagedPlace> {
+        let found = self.volume.clock.wall();
+        let place = |flaw: Flaw| DamagedPlace {
+            segment: row.first,
+            file: row.file_name(),
+            offset: flaw.offset,
+            fragment: flaw.number.and_then(FragmentNumber::new),
+            reason: flaw.reason,
+            found,
+        };
+        flaws.into_iter().map(place).collect()
     }
 
     /// Tells the stream's committer that there is something to write.

@@ -19,6 +19,8 @@ mod live;
 #[cfg(test)]
 mod power;
 #[cfg(test)]
+mod quarantine;
+#[cfg(test)]
 mod query;
 #[cfg(test)]
 mod reading;

@@ -1,6 +1,7 @@
 //! The native dialect: JSON and NDJSON over `/v1`.
 
 mod cacheable;
+pub mod damages;
 pub mod fragments;
 pub mod gaps;
 pub mod hls;

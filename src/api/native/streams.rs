@@ -40,6 +40,8 @@ pub struct StreamInfo {
     range: Option<TimeRange>,
     /// Its fragments.
     fragments: FragmentTotals,
+    /// Damaged places in its files; `GET /v1/streams/{name}/damages` lists them.
+    damaged_places: usize,
     /// Payload kilobits per second of the newest media.
     bitrate_kbps: Option<f64>,
     /// The tracks of the newest fragment.
@@ -232,6 +234,7 @@ fn describe(state: &AppState, stream: &Arc<Stream>) -> Result<StreamInfo, ApiErr
             count: summary.fragments,
             bytes: summary.bytes,
         },
+        damaged_places: stream.damage_count(),
         bitrate_kbps: bitrate_kbps(&newest),
         tracks,
     })

@@ -48,6 +48,13 @@ pub(crate) enum SegmentFileName {
 }
 
 impl SegmentFileName {
+    /// The first number that the segment may hold.
+    pub(crate) fn first(self) -> u64 {
+        match self {
+            Self::Open { first } | Self::Sealed { first, .. } => first,
+        }
+    }
+
     /// Reads a file name; none if it names no segment.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         let number = |text: &str| {

@@ -15,6 +15,8 @@ use crate::{Error, Run};
 /// What one segment covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Coverage {
+    /// The first number that the segment may hold.
+    pub(crate) first: u64,
     /// Its continuous runs, in order.
     pub(crate) runs: Vec<Run>,
     /// Whether records in it are damaged.
@@ -24,7 +26,11 @@ pub(crate) struct Coverage {
 fn coverage(row: &Row<'_>) -> rusqlite::Result<Coverage> {
     let (start, end) = (time(row, 0)?, time(row, 1)?);
     let single = Run { start, end, fragments: uint(row, 2)?, bytes: uint(row, 3)? };
-    Ok(Coverage { damaged: row.get(4)?, runs: runs::decode(row.get_ref(5)?.as_blob()?, single) })
+    Ok(Coverage {
+        first: uint(row, 6)?,
+        damaged: row.get(4)?,
+        runs: runs::decode(row.get_ref(5)?.as_blob()?, single),
+    })
 }
 
 impl Database {
@@ -39,7 +45,7 @@ impl Database {
     ) -> Result<(), Error> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT producer_first, producer_end, count, bytes, damaged, runs FROM segments \
+                "SELECT producer_first, producer_end, count, bytes, damaged, runs, first FROM segments \
                  INDEXED BY segments_by_producer WHERE stream = ?1 AND producer_first >= ?2 \
                  AND producer_first < ?3 AND first < ?4 ORDER BY producer_first",
             )?;

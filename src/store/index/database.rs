@@ -89,6 +89,16 @@ CREATE TABLE watermarks (
     segment BLOB NOT NULL,
     durable_to INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE damages (
+    stream INTEGER NOT NULL,
+    segment INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    file TEXT NOT NULL,
+    fragment INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    found INTEGER NOT NULL,
+    PRIMARY KEY (stream, segment, place)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE clock (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     last_seen INTEGER NOT NULL

@@ -3,6 +3,7 @@
 //! It holds nothing that the data files do not, and knows nothing of open segments.
 
 mod coverage;
+mod damages;
 mod database;
 mod row;
 mod runs;

@@ -212,7 +212,7 @@ impl Database {
 }
 
 fn remove_stream(connection: &Connection, id: i64) -> rusqlite::Result<()> {
-    for table in ["segments", "totals", "configurations", "stops", "watermarks"] {
+    for table in ["segments", "totals", "configurations", "stops", "watermarks", "damages"] {
         connection.execute(&format!("DELETE FROM {table} WHERE stream = ?1"), [id])?;
     }
     connection.execute("DELETE FROM streams WHERE id = ?1", [id])?;

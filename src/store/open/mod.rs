@@ -13,22 +13,22 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use kinora_base::{ErrorKind, FragmentNumber, StreamName, WallTime};
+use kinora_base::{FragmentNumber, StreamName, WallTime};
 
 use self::files::created;
 use crate::configurations::Configurations;
 use crate::duplicates::Newest;
 use crate::error::{is_full, is_local};
-use crate::format::{CleanStream, KeyFile};
+use crate::format::{CleanStream, FileName, KeyFile};
 use crate::index::{SegmentRow, StreamRow, Watermark};
 use crate::keys::StreamKeys;
 use crate::ledger::{Cause, Ledger, Stop};
-use crate::segment::{Appender, Recovered, Sealed};
+use crate::segment::{Appender, LoadFailed, Recovered, Sealed};
 use crate::segments::Open;
 use crate::state::{NUMBERS_IN_FLIGHT, State, Sums};
 use crate::stream::Lanes;
 use crate::volume::Volume;
-use crate::{Damage, Error, Foreign, Recovery, Stream};
+use crate::{Damage, DamagedPlace, Error, Foreign, Recovery, Stream};
 
 /// Why a stream could not be opened.
 #[derive(Debug)]
@@ -62,6 +62,7 @@ struct Known {
     watermark: Option<Watermark>,
     /// When the store was last seen open, as far as the index knows.
     last_seen: Option<WallTime>,
+    damages: Vec<DamagedPlace>,
 }
 
 /// Fills the index with what the files of the stream `name` say. No segment is changed.
@@ -118,7 +119,13 @@ fn open_stream(
     let crashed = known.clean.is_none();
     let (mut state, appender) = opening.state(newest, known.clean, &keys)?;
     opening.resume_ledger(&mut state, crashed, known.last_seen)?;
-    Ok(Some(Stream::new((volume, lanes), name, created, id, keys, (state, appender))))
+    let places = opening.places();
+    let stream = Stream::new((volume, lanes), name, created, id, keys, (state, appender));
+    if !places.is_empty() {
+        volume.database.add_damages(id, &places).map_err(Failed::All)?;
+    }
+    stream.know(known.damages.into_iter().chain(places).collect());
+    Ok(Some(stream))
 }
 
 struct Opening<'a> {
@@ -150,6 +157,31 @@ impl Opening<'_> {
             self.damage(&self.folder.join(KeyFile::NAME), 0, None, reason);
         }
         Ok(keys)
+    }
+
+    /// Reports why a sealed segment could not be loaded.
+    fn load_damage(&mut self, path: &Path, failed: LoadFailed) {
+        let (offset, message) = match failed {
+            LoadFailed::Damaged(offset, reason) => (offset, format!("the segment {reason}")),
+            LoadFailed::Missing => (0, "the file is missing".to_owned()),
+            LoadFailed::Io(error) => (0, error.to_string()),
+        };
+        self.damage(path, offset, None, message);
+    }
+
+    /// The damaged places found so far, as they are remembered.
+    fn places(&self) -> Vec<DamagedPlace> {
+        let found = self.volume.clock.wall();
+        let place = |damage: &Damage| {
+            let file = damage.file.file_name()?.to_str()?.to_owned();
+            let segment = match FileName::parse(&file.replace(".damaged", ".open")) {
+                Some(FileName::Segment(name)) => name.first(),
+                _ => 0,
+            };
+            let (offset, reason) = (damage.offset, damage.message.clone());
+            Some(DamagedPlace { segment, file, offset, fragment: damage.fragment, reason, found })
+        };
+        self.report.damages.iter().filter_map(place).collect()
     }
 
     /// What is kept in memory, given the open segment and how an orderly shutdown left the stream.
@@ -257,8 +289,11 @@ impl Opening<'_> {
         state.recorded = row.spent;
         state.epoch = row.epoch;
         let path = self.folder.join(row.file_name());
-        match Sealed::load(self.volume.disk.as_ref(), &path) {
-            Ok(sealed) => {
+        match Sealed::load_or_salvage(self.volume.disk.as_ref(), &path, self.name, Some(&row)) {
+            Ok((sealed, flaws)) => {
+                for flaw in flaws {
+                    self.damage(&path, flaw.offset, flaw.number, flaw.reason);
+                }
                 let newest = sealed.footer.entries.last();
                 state.discontinuities = newest.map_or(0, |entry| entry.discontinuities);
                 let skip = sealed.footer.entries.len().saturating_sub(Newest::COUNT);
@@ -268,11 +303,11 @@ impl Opening<'_> {
                 state.segments.full.push_back(Arc::new(sealed));
                 Ok(())
             }
-            Err(error) if error.kind == ErrorKind::Corrupt => {
-                self.damage(&path, 0, None, error.message);
+            Err(LoadFailed::Io(error)) => Err(Error::io("read", &path, &error)),
+            Err(failed) => {
+                self.load_damage(&path, failed);
                 Ok(())
             }
-            Err(error) => Err(error),
         }
     }
 }

@@ -3,8 +3,7 @@
 //! The files are the truth; the index follows. Nothing that was durable is changed here.
 
 use std::collections::BTreeSet;
-
-use kinora_base::ErrorKind;
+use std::sync::Arc;
 
 use super::files::{Files, another, unknown_version};
 use super::{Failed, Opening};
@@ -13,7 +12,8 @@ use crate::disk::{DiskFile, read_block_at, sync_failed};
 use crate::format::{CleanStream, Record, SegmentId, StopEntry, open_name};
 use crate::index::Watermark;
 use crate::segment::{
-    Payloads, Recovered, Sealed, Sealing, Unusable, open_failed, read_record, read_stops, recover, seal,
+    LoadFailed, Payloads, Recovered, Sealed, Sealing, Unusable, open_failed, read_record, read_stops,
+    recover, recover_headless, seal,
 };
 
 impl Opening<'_> {
@@ -28,21 +28,22 @@ impl Opening<'_> {
                 continue;
             }
             let path = self.folder.join(name);
-            match Sealed::load(self.volume.disk.as_ref(), &path) {
-                Ok(sealed) if sealed.stream != *self.name => {
+            match Sealed::load_or_salvage(self.volume.disk.as_ref(), &path, self.name, None) {
+                Ok((sealed, _)) if sealed.stream != *self.name => {
                     let message = format!("the file belongs to the stream '{}'", sealed.stream);
                     self.damage(&path, 0, None, message);
                 }
-                Ok(sealed) => {
+                Ok((sealed, flaws)) => {
+                    for flaw in flaws {
+                        self.damage(&path, flaw.offset, flaw.number, flaw.reason);
+                    }
                     self.keep_configurations(&sealed)?;
                     let stops = &sealed.footer.stops;
                     self.copy_stops(sealed.file.as_ref(), (sealed.id, *first), stops)?;
                     added.push(sealed.row);
                 }
-                Err(error) if error.kind == ErrorKind::Corrupt => {
-                    self.damage(&path, 0, None, error.message);
-                }
-                Err(error) => return Err(error.into()),
+                Err(LoadFailed::Io(error)) => return Err(Error::io("read", &path, &error).into()),
+                Err(failed) => self.load_damage(&path, failed),
             }
         }
         if !added.is_empty() {
@@ -161,7 +162,18 @@ impl Opening<'_> {
             let marked = watermark.filter(|mark| mark.segment == segment.0).map_or(0, |mark| mark.durable_to);
             marked.max(clean.map_or(0, |clean| clean.open_end))
         };
-        let mut recovered = match recover(&path, file, durable_to, Payloads::Undecided) {
+        let recovered = match recover(&path, Arc::clone(&file), durable_to, Payloads::Undecided) {
+            Err(Unusable::Header { reason, holds_records: true }) => {
+                let recovered =
+                    recover_headless((&path, self.name), &file, reason, durable_to, Payloads::Undecided);
+                recovered
+                    .map_err(Unusable::from)
+                    .transpose()
+                    .unwrap_or(Err(Unusable::Header { reason, holds_records: true }))
+            }
+            recovered => recovered,
+        };
+        let mut recovered = match recovered {
             Ok(recovered) => recovered,
             Err(Unusable::Io(error)) => return Err(Error::io("read", &path, &error).into()),
             Err(Unusable::Version(version)) => return Err(unknown_version(&path, version).into()),

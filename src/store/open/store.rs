@@ -57,6 +57,7 @@ pub(crate) fn open_streams(volume: &Arc<Volume>, lanes: &Lanes) -> Result<Opened
     let last_seen = volume.database.last_seen()?;
     let marks: BTreeMap<_, _> =
         volume.database.watermarks()?.into_iter().map(|mark| (mark.stream, mark)).collect();
+    let mut damages = volume.database.damages()?;
     let mut left: BTreeMap<_, _> =
         clean.unwrap_or_default().streams.into_iter().map(|left| (left.name.clone(), left)).collect();
     let work: Vec<_> = survey
@@ -66,7 +67,8 @@ pub(crate) fn open_streams(volume: &Arc<Volume>, lanes: &Lanes) -> Result<Opened
             let row = rows.remove(&name);
             let watermark = row.as_ref().and_then(|row| marks.get(&row.id).copied());
             let clean = left.remove(&name);
-            (name, Mutex::new(Some(Known { row, clean, watermark, last_seen })))
+            let damages = row.as_ref().and_then(|row| damages.remove(&row.id)).unwrap_or_default();
+            (name, Mutex::new(Some(Known { row, clean, watermark, last_seen, damages })))
         })
         .collect();
     for gone in left.into_keys() {
@@ -82,7 +84,6 @@ pub(crate) fn open_streams(volume: &Arc<Volume>, lanes: &Lanes) -> Result<Opened
     let open = opened.streams.values().filter(|stream| lock(&stream.state).segments.open.is_some()).count();
     add(&counters.open_segments, open as u64);
     add(&counters.discarded_bytes, opened.report.discarded_bytes);
-    add(&counters.damaged_places, opened.report.damages.len() as u64);
     add(&counters.out_of_service, opened.report.out_of_service.len() as u64);
     Ok(opened)
 }

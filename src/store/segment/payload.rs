@@ -95,6 +95,13 @@ pub(crate) fn read_decrypted(
     Ok((record, plain))
 }
 
+/// Whether the record that begins at `offset` is stored as it was written. No key is needed.
+pub(crate) fn is_stored_whole(file: &dyn DiskFile, segment: SegmentId, offset: u64) -> bool {
+    let header = read_block_at(file, offset).ok().flatten();
+    let record = header.and_then(|header| belonging(&header, segment, offset).ok());
+    record.is_some_and(|record| read_record(file, segment, offset, record.length).is_ok())
+}
+
 /// The header, if it is that of the record that belongs there.
 fn belonging(header: &[u8; Record::BYTES], segment: SegmentId, offset: u64) -> Result<Record, ReadFailed> {
     let (record, _) = Record::decode(header).map_err(ReadFailed::Damaged)?;

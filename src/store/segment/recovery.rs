@@ -93,6 +93,18 @@ pub(crate) fn recover(
         }
     };
     let durable_to = durable_to(header.id);
+    Ok(recover_from((header, crc), path, file, durable_to, payloads)?)
+}
+
+/// As [`recover`], for a segment whose header, and its checksum, are known.
+pub(crate) fn recover_from(
+    (header, crc): (SegmentHeader, u32),
+    path: &Path,
+    file: Arc<dyn DiskFile>,
+    durable_to: u64,
+    payloads: Payloads,
+) -> io::Result<Recovered> {
+    let length = file.len()?;
     let next_ordinal = header.first_ordinal;
     let appender = Appender::resume(header, path.to_owned(), file, crc, length);
     let mut walk = Walk {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use kinora_base::{ErrorKind, StreamName};
 
 use crate::disk::{Disk, DiskFile, read_block_at, read_full_at};
+use crate::error::is_unreadable;
 use crate::format::{Entry, Footer, Malformed, SegmentHeader, SegmentId, Trailer};
 use crate::index::SegmentRow;
 use crate::{Error, Fragment};
@@ -37,6 +38,40 @@ pub(crate) fn open_failed(path: &Path, error: &io::Error) -> Error {
     Error::io("open", path, error)
 }
 
+/// Why a sealed segment could not be loaded.
+#[derive(Debug)]
+pub(crate) enum LoadFailed {
+    /// There is no such file.
+    Missing,
+    /// At this place its bytes are not what they should be, or the disk does not give them.
+    Damaged(u64, Malformed),
+    /// The operating system refused.
+    Io(io::Error),
+}
+
+impl From<io::Error> for LoadFailed {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::Missing,
+            _ if is_unreadable(&error) => {
+                Self::Damaged(0, Malformed::Because("cannot be read from the disk"))
+            }
+            _ => Self::Io(error),
+        }
+    }
+}
+
+impl LoadFailed {
+    /// The error for whoever asked for the file at `path`.
+    pub(crate) fn at(self, path: &Path) -> Error {
+        match self {
+            Self::Missing => open_failed(path, &io::ErrorKind::NotFound.into()),
+            Self::Damaged(offset, reason) => Error::damaged(path, offset, reason),
+            Self::Io(error) => Error::io("read", path, &error),
+        }
+    }
+}
+
 impl Segment {
     /// A segment with this content.
     pub(crate) fn new(
@@ -53,11 +88,16 @@ impl Segment {
     /// Reads header, footer and trailer of the sealed segment at `path` and checks that they
     /// belong together.
     pub(crate) fn load(disk: &dyn Disk, path: &Path) -> Result<Self, Error> {
-        let file = disk.open(path, false).map_err(|error| open_failed(path, &error))?;
-        let read = |error: io::Error| Error::io("read", path, &error);
-        let damaged = |offset: u64, reason: Malformed| Error::damaged(path, offset, reason);
+        Self::try_load(disk, path).map_err(|failed| failed.at(path))
+    }
+
+    /// As [`Self::load`].
+    pub(crate) fn try_load(disk: &dyn Disk, path: &Path) -> Result<Self, LoadFailed> {
+        let file = disk.open(path, false)?;
+        let read = LoadFailed::from;
+        let damaged = LoadFailed::Damaged;
         let length = file.len().map_err(read)?;
-        let short = || damaged(length, Malformed::Because("the file is too short for a sealed segment"));
+        let short = || damaged(length, Malformed::Because("is too short for a sealed one"));
         let header = read_block_at(file.as_ref(), 0).map_err(read)?.ok_or_else(short)?;
         let (header, _) = SegmentHeader::decode(&header).map_err(|reason| damaged(0, reason))?;
         let trailer_offset = length.checked_sub(Trailer::BYTES_U64).ok_or_else(short)?;
@@ -68,7 +108,10 @@ impl Segment {
             || footer_bytes > LARGEST_FOOTER
             || trailer.footer_offset.checked_add(footer_bytes) != Some(trailer_offset)
         {
-            return Err(damaged(trailer_offset, Malformed::Because("the trailer does not fit the file")));
+            return Err(damaged(
+                trailer_offset,
+                Malformed::Because("has a trailer that does not fit the file"),
+            ));
         }
         let mut footer = vec![0; footer_bytes as usize];
         if read_full_at(file.as_ref(), &mut footer, trailer.footer_offset).map_err(read)? < footer.len() {

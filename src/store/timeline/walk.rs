@@ -1,9 +1,9 @@
 //! One walk over what a stream covers of a stretch of producer time, in the order of starts.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 
-use kinora_base::WallTime;
+use kinora_base::{FragmentNumber, WallTime};
 
 use super::joining::{Buckets, Joining};
 use crate::index::Beginning;
@@ -110,11 +110,12 @@ impl Walk {
 
     /// Walks; gives the stops that the index may lack.
     pub(super) fn run(&mut self, stream: &Stream) -> Result<Vec<Stop>, Error> {
+        let lost = stream.damaged_fragments();
         let (below, longest_us, stops) = {
             let state = lock(&stream.state);
             stream.exists(&state)?;
             let pending = state.pending.iter().map(|pending| pending.fragment.clone());
-            pending.chain(state.segments.newest_first()).for_each(|fragment| self.meet(run_of(&fragment)));
+            pending.chain(state.segments.newest_first()).for_each(|fragment| self.weigh(&fragment, &lost));
             let stops: Vec<Stop> = state.ledger.in_memory().cloned().collect();
             (state.segments.first_in_memory(), state.longest_producer_us, stops)
         };
@@ -127,13 +128,13 @@ impl Walk {
         let rows = database.segments_by_time(stream.id, span, below, false, (0, EXACT_SEGMENTS + 1))?;
         if rows.len() <= EXACT_SEGMENTS {
             for row in rows {
-                if row.damaged {
+                if row.damaged || stream.has_damage_in(row.first) {
                     self.damaged.push((row.producer.first, row.producer.end));
                 }
                 let (runs, overlaps) =
                     (row.runs.clone(), row.producer.end > self.start && row.producer.first < self.end);
                 match stream.sealed(row) {
-                    Ok(sealed) if overlaps => sealed.fragments().for_each(|f| self.meet(run_of(&f))),
+                    Ok(sealed) if overlaps => sealed.fragments().for_each(|f| self.weigh(&f, &lost)),
                     // A footer that is damaged is told where it is read; the index knows the runs.
                     _ => runs.into_iter().for_each(|run| self.meet(run)),
                 }
@@ -143,11 +144,15 @@ impl Walk {
                 let (Some(first), Some(last)) = (coverage.runs.first(), coverage.runs.last()) else {
                     return ControlFlow::Continue(());
                 };
-                if coverage.damaged {
+                let damaged = stream.has_damage_in(coverage.first);
+                if coverage.damaged || damaged {
                     self.damaged.push((first.start, last.end));
                 }
                 self.settle(first.start);
-                coverage.runs.into_iter().for_each(|run| self.meet(run));
+                match damaged.then(|| stream.sealed_at(coverage.first)).flatten() {
+                    Some(sealed) => sealed.fragments().for_each(|f| self.weigh(&f, &lost)),
+                    None => coverage.runs.into_iter().for_each(|run| self.meet(run)),
+                }
                 let enough = self.absences.is_enough() && self.runs.len() > Stream::MOST_RUNS;
                 if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             })?;
@@ -157,6 +162,13 @@ impl Walk {
         }
         self.finish();
         Ok(stops)
+    }
+
+    /// Takes a fragment into account, unless it is among those that are `lost` to damage.
+    fn weigh(&mut self, fragment: &Fragment, lost: &BTreeSet<FragmentNumber>) {
+        if !lost.contains(&fragment.number) {
+            self.meet(run_of(fragment));
+        }
     }
 
     /// Takes a run into account, in whatever place.

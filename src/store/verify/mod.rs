@@ -162,7 +162,7 @@ impl Verifier<'_> {
         let mut indexed = self.index.as_mut().map(|index| index.remove(name).unwrap_or_default());
         for (first, file) in &files.sealed {
             let path = folder.join(file);
-            let checked = sealed_segment(&LocalDisk, &path)?;
+            let checked = sealed_segment(&LocalDisk, &path, name)?;
             if let Some((indexed, row)) = indexed.as_mut().zip(checked.row.as_ref()) {
                 self.compare(name, &path, indexed.rows.remove(first), row);
             }
@@ -179,7 +179,7 @@ impl Verifier<'_> {
                 let marked = mark.filter(|(id, _)| *id == segment.0).map_or(0, |(_, durable_to)| durable_to);
                 marked.max(if clean_first == *first { clean_end } else { 0 })
             };
-            let checked = open_segment(&LocalDisk, &path, durable_to)?;
+            let checked = open_segment(&LocalDisk, (&path, name), durable_to)?;
             self.segment(name, &path, checked);
             progress(&self.found);
         }

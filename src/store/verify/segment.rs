@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use kinora_base::ErrorKind;
+use kinora_base::{ErrorKind, StreamName};
 
 use crate::disk::{Disk, DiskFile, read_block_at};
 use crate::format::{Entry, Kind, Malformed, Record, SegmentHeader, Trailer};
-use crate::segment::{Payloads, ReadFailed, Sealed, Unusable, open_failed, read_record, recover};
+use crate::segment::{
+    Payloads, ReadFailed, Sealed, Unusable, open_failed, read_record, recover, recover_headless,
+};
 use crate::{Error, index::SegmentRow};
 
 /// A damaged place: offset, fragment number, what is wrong.
@@ -26,18 +28,26 @@ pub(super) struct Checked {
 /// Checks an open segment. An unfinished write at its end is no damage.
 pub(super) fn open_segment(
     disk: &dyn Disk,
-    path: &Path,
-    durable_to: impl FnOnce(crate::format::SegmentId) -> u64,
+    (path, stream): (&Path, &StreamName),
+    durable_to: impl Fn(crate::format::SegmentId) -> u64,
 ) -> Result<Checked, Error> {
     let file = disk.open(path, false).map_err(|error| open_failed(path, &error))?;
     let mut checked =
         Checked { bytes: file.len().map_err(|e| Error::io("read", path, &e))?, ..Checked::default() };
-    match recover(path, file, durable_to, Payloads::All) {
+    let io = |error| Error::io("read", path, &error);
+    let recovered = match recover(path, Arc::clone(&file), &durable_to, Payloads::All) {
+        Err(Unusable::Header { reason, holds_records: true }) => {
+            let headless = recover_headless((path, stream), &file, reason, &durable_to, Payloads::All);
+            headless.map_err(io)?.ok_or(Unusable::Header { reason, holds_records: true })
+        }
+        recovered => recovered,
+    };
+    match recovered {
         Ok(recovered) => {
             checked.fragments = recovered.entries.len() as u64;
             checked.flaws = recovered.flaws.into_iter().map(|f| (f.offset, f.number, f.reason)).collect();
         }
-        Err(Unusable::Io(error)) => return Err(Error::io("read", path, &error)),
+        Err(Unusable::Io(error)) => return Err(io(error)),
         Err(Unusable::Version(version)) => {
             checked.flaws.push((0, None, format!("the segment header {}", Malformed::Version(version))));
         }
@@ -51,12 +61,12 @@ pub(super) fn open_segment(
 }
 
 /// Checks a sealed segment: the records one by one, against each other and against the footer.
-pub(super) fn sealed_segment(disk: &dyn Disk, path: &Path) -> Result<Checked, Error> {
+pub(super) fn sealed_segment(disk: &dyn Disk, path: &Path, stream: &StreamName) -> Result<Checked, Error> {
     let sealed = match Sealed::load(disk, path) {
         Ok(sealed) => sealed,
         Err(error) if error.kind == ErrorKind::Corrupt => {
             // Without a footer the records can still be walked, as in an open segment.
-            let mut checked = open_segment(disk, path, |_| 0)?;
+            let mut checked = open_segment(disk, (path, stream), |_| 0)?;
             checked.flaws.insert(0, (0, None, error.message));
             return Ok(checked);
         }

@@ -1,0 +1,176 @@
+//! Damage that is known counts as absence: it is remembered and named, and costs only itself.
+
+use std::path::{Path, PathBuf};
+
+use kinora_base::{ErrorKind, FragmentNumber};
+use kinora_store::{Axis, Cause, Store, rebuild_index};
+
+use super::harness::*;
+
+const COUNT: u64 = 25;
+
+/// One stream, some sealed segments of ten fragments and an open one, closed. Gives the sealed files.
+fn recorded() -> (tempfile::TempDir, Vec<PathBuf>) {
+    let folder = memory_folder();
+    let store = open(folder.path());
+    let mut to = writer(&store.create_stream(&name("cam")).unwrap());
+    for n in 0..COUNT {
+        store_one(&mut to, &Take::at(n as i64 * 1000, content(n + 1)));
+    }
+    drop(to);
+    store.close();
+    let files = std::fs::read_dir(folder.path().join("streams/cam")).unwrap();
+    let files = files.map(|entry| entry.unwrap().path());
+    let mut sealed: Vec<_> = files.filter(|path| path.extension().is_some_and(|e| e == "seg")).collect();
+    sealed.sort();
+    assert_eq!(sealed.len(), 2);
+    (folder, sealed)
+}
+
+fn content(number: u64) -> bytes::Bytes {
+    payload(number, 2000)
+}
+
+fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = std::fs::read(path).unwrap();
+    change(&mut bytes);
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// Where the content of the fragment `number` lies in the file.
+fn place(path: &Path, number: u64) -> usize {
+    let content = content(number);
+    std::fs::read(path).unwrap().windows(content.len()).position(|window| window == content).unwrap()
+}
+
+fn listed(store: &Store, axis: Axis) -> Vec<u64> {
+    numbers(&store.stream(&name("cam")).unwrap().fragments(&everything(axis)).unwrap())
+}
+
+fn all_but(lost: &[u64]) -> Vec<u64> {
+    (1..=COUNT).filter(|number| !lost.contains(number)).collect()
+}
+
+/// Every listed fragment is whole and the right one.
+fn check(store: &Store, lost: &[u64]) {
+    let stream = store.stream(&name("cam")).unwrap();
+    for axis in [Axis::Arrival, Axis::Producer, Axis::Server] {
+        assert_eq!(listed(store, axis), all_but(lost), "{axis:?}");
+    }
+    for number in all_but(lost) {
+        let fragment = stream.fragment(FragmentNumber::new(number).unwrap()).unwrap();
+        assert_eq!(fragment.producer_time, at(number as i64 * 1000 - 1000));
+        assert_eq!(read(&stream, &fragment), content(number));
+    }
+}
+
+#[test]
+fn a_fragment_that_reading_finds_damaged_is_absent_from_then_on() {
+    let (folder, sealed) = recorded();
+    let at_byte = place(&sealed[0], 4);
+    change(&sealed[0], |bytes| bytes[at_byte + 700] ^= 1);
+    let store = open(folder.path());
+    let stream = store.stream(&name("cam")).unwrap();
+    assert_eq!(listed(&store, Axis::Arrival), all_but(&[]), "nobody has read it yet");
+    let number = FragmentNumber::new(4).unwrap();
+    let error = stream.read(number).and_then(|payload| payload.whole()).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Corrupt);
+    check(&store, &[4]);
+    let places = stream.damages();
+    assert_eq!(places.len(), 1);
+    assert_eq!((places[0].fragment, places[0].offset), (Some(number), at_byte as u64 - 128));
+    assert!(sealed[0].ends_with(&places[0].file), "{places:?}");
+    assert!(stream.is_damaged(number));
+    assert_eq!(store.statistics().damaged_places, 1);
+    // The range has a hole of one second where it was, though the index counts it.
+    let span = (at(-1), at(COUNT as i64 * 1000 + 1));
+    let timeline = stream.timeline(span, None, span.1).unwrap();
+    let runs: Vec<_> = timeline.runs.iter().map(|run| (run.start, run.end)).collect();
+    assert_eq!(runs, [(at(0), at(3000)), (at(4000), at(COUNT as i64 * 1000))]);
+    let gap = &timeline.gaps[0];
+    assert_eq!((gap.start, gap.end, gap.cause), (at(3000), Some(at(4000)), Cause::Damaged));
+    // It is found once, and known after a restart without being read again.
+    assert!(stream.read(number).and_then(|payload| payload.whole()).is_err());
+    assert_eq!(stream.damages(), places);
+    drop(stream);
+    store.close();
+    let store = open(folder.path());
+    assert_eq!(store.stream(&name("cam")).unwrap().damages(), places);
+    check(&store, &[4]);
+    store.delete_stream(&name("cam")).unwrap();
+    assert_eq!(store.statistics().damaged_places, 0);
+}
+
+#[test]
+fn a_sealed_segment_with_a_damaged_end_or_header_loses_none_of_its_fragments() {
+    // From the start or, negative, from the end.
+    for (what, byte) in [("header", 20_isize), ("footer", -158), ("trailer", -100), ("last byte", -1)] {
+        for (victim, without_index) in [(0, false), (1, false), (0, true), (1, true)] {
+            let (folder, sealed) = recorded();
+            change(&sealed[victim], |bytes| {
+                let length = bytes.len() as isize;
+                bytes[((byte + length) % length) as usize] ^= 1;
+            });
+            if without_index {
+                std::fs::remove_file(folder.path().join("meta.db")).unwrap();
+            }
+            let store = open(folder.path());
+            check(&store, &[]);
+            let places = store.stream(&name("cam")).unwrap().damages();
+            assert_eq!(places.len(), 1, "{what} of {victim}: {places:?}");
+            assert_eq!(places[0].fragment, None);
+            assert_eq!(store.statistics().damaged_places, 1);
+            store.close();
+            let store = open(folder.path());
+            check(&store, &[]);
+            assert_eq!(store.stream(&name("cam")).unwrap().damages(), places);
+        }
+    }
+}
+
+#[test]
+fn a_cut_segment_costs_what_was_cut_off() {
+    let (folder, sealed) = recorded();
+    let cut = place(&sealed[0], 7) - 128;
+    change(&sealed[0], |bytes| bytes.truncate(cut));
+    for without_index in [false, true] {
+        if without_index {
+            std::fs::remove_file(folder.path().join("meta.db")).unwrap();
+        }
+        let store = open(folder.path());
+        check(&store, &[7, 8, 9, 10]);
+        let ordinals = store.stream(&name("cam")).unwrap().fragments(&everything(Axis::Arrival)).unwrap();
+        assert_eq!(ordinals.last().unwrap().ordinal, COUNT - 1, "later ones keep their places");
+        store.close();
+    }
+    assert_eq!(rebuild_index(folder.path()).unwrap().damages.len(), 1);
+    std::fs::remove_file(&sealed[0]).unwrap();
+    let store = open(folder.path());
+    check(&store, &(1..=10).collect::<Vec<_>>());
+    assert!(
+        store.stream(&name("cam")).unwrap().damages().iter().any(|place| place.reason.contains("missing"))
+    );
+}
+
+#[test]
+fn an_open_segment_with_a_damaged_header_goes_on_being_read() {
+    for crash in [false, true] {
+        let (folder, _) = recorded();
+        let open_segment = folder.path().join("streams/cam/00000000000000000021.open");
+        change(&open_segment, |bytes| bytes[100] ^= 1);
+        if crash {
+            std::fs::remove_file(folder.path().join("clean")).unwrap();
+        }
+        for _ in 0..2 {
+            let store = open(folder.path());
+            check(&store, &[]);
+            let stream = store.stream(&name("cam")).unwrap();
+            assert_eq!(stream.damages().len(), 1, "{:?}", stream.damages());
+            store.close();
+        }
+        let store = open(folder.path());
+        let mut to = writer(&store.stream(&name("cam")).unwrap());
+        let next = store_one(&mut to, &Take::at(60_000, content(60)));
+        assert!(next.number.get() > COUNT && next.ordinal == COUNT, "{next:?}");
+    }
+}
