@@ -34,4 +34,6 @@ pub struct AckedFragment {
     pub duration_us: Option<u64>,
     /// Payload bytes; none before it is complete.
     pub bytes: Option<u32>,
+    /// It broke off: more of it is yet to be sent.
+    pub partial: bool,
 }

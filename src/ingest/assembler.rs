@@ -5,43 +5,19 @@
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
 use kinora_base::{MediaTime, WallTime};
 use kinora_media::container::{Boundary, ProducerTime};
 use kinora_media::packed::{self, PartWriter};
 use kinora_media::{Sample, Tag, Track, TrackKind, configuration};
 use kinora_store::{Flags, Part, Run};
 
+use crate::ingest::cut_settings::CutSettings;
 use crate::ingest::early::Early;
+use crate::ingest::open_fragment::Open;
 use crate::ingest::producer_clock::{ProducerClock, Timing};
 use crate::ingest::step::Step;
 use crate::ingest::track_queue::TrackQueue;
-
-/// Where fragments and parts are cut.
-#[derive(Debug, Clone)]
-pub struct CutSettings {
-    /// Longest part, in media time of the leading track.
-    pub part_duration: Duration,
-    /// Longest fragment, in media time, when no key frame ends it earlier.
-    pub max_fragment_duration: Duration,
-    /// Most sample bytes in a fragment.
-    pub max_fragment_bytes: u64,
-    /// Length of a fragment of a stream without video, in media time.
-    pub audio_fragment_duration: Duration,
-}
-
-impl Default for CutSettings {
-    fn default() -> Self {
-        Self {
-            part_duration: Duration::from_millis(200),
-            max_fragment_duration: Duration::from_secs(20),
-            max_fragment_bytes: 50 << 20,
-            audio_fragment_duration: Duration::from_secs(2),
-        }
-    }
-}
 
 /// How long the other tracks may run ahead before a fragment is begun without its leading track,
 /// in microseconds: one GOP's worth of audio that a muxer wrote first.
@@ -87,24 +63,6 @@ pub(crate) struct Assembler {
     broken: bool,
     new_header: bool,
     steps: VecDeque<Step>,
-}
-
-/// The fragment under way.
-#[derive(Debug)]
-struct Open {
-    producer_time: WallTime,
-    /// Index of the track whose times are the fragment's.
-    lead: usize,
-    /// Decoding time of its first sample.
-    start_dts_us: i64,
-    /// Settled media of the leading track, in its ticks.
-    lead_ticks: i64,
-    key_frame_start: bool,
-    sample_bytes: u64,
-    samples: usize,
-    tags: Vec<Tag>,
-    part_heads: Vec<Bytes>,
-    data: Vec<Bytes>,
 }
 
 impl Assembler {
@@ -241,10 +199,12 @@ impl Assembler {
             open.lead_ticks = open.lead_ticks.saturating_add(settled.ticks);
         }
         if self.cuts_before(index, &sample, settled.hole) {
-            for early in self.early.samples() {
-                // What was held back belongs before the cut; this tells how long it lasted.
-                let held = self.tracks.iter_mut().find(|queue| queue.track.number == early.track);
-                held.map(|queue| queue.settle_before(early.dts_ticks));
+            if self.boundary_is_fresh && index == self.lead {
+                self.settle_others();
+            }
+            if let (Some(open), Some(queue)) = (&mut self.open, self.tracks.get(index)) {
+                let follows = open.lead == index && sample.sync && !settled.hole;
+                open.next_start_us = follows.then(|| queue.micros(sample.pts_ticks));
             }
             if let Some(tracks) = self.next_tracks.take() {
                 // What is held back of the other tracks belongs to the old configuration.
@@ -268,13 +228,34 @@ impl Assembler {
                 self.boundary_us = at_us;
             }
         }
+        let pictures = self.tracks.get(index).filter(|queue| queue.track.kind() == TrackKind::Video);
+        let shown_us = pictures.map(|queue| queue.micros(sample.pts_ticks));
         let ticks = self.tracks.get_mut(index).map_or(0, |queue| queue.push(sample));
         if let Some(open) = &mut self.open {
             open.lead_ticks = open.lead_ticks.saturating_add(if open.lead == index { ticks } else { 0 });
         } else if index == self.lead || self.has_waited(index) {
             self.begin(index, now);
         }
+        if let Some(open) = &mut self.open
+            && open.lead == index
+            && open.key_frame_start
+        {
+            open.last_shown_us = open.last_shown_us.max(shown_us);
+        }
         self.boundary_is_fresh &= index != self.lead;
+    }
+
+    /// Settles what the other tracks hold back: it came before the boundary and belongs before the
+    /// cut. What came since tells how long it lasted.
+    fn settle_others(&mut self) {
+        let others = self.tracks.iter_mut().enumerate().filter(|(index, _)| *index != self.lead);
+        for (_, queue) in others {
+            let number = queue.track.number;
+            match self.early.samples().iter().find(|early| early.track == number) {
+                Some(next) => queue.settle_before(next.dts_ticks).ticks,
+                None => queue.settle_last(),
+            };
+        }
     }
 
     /// Lets the samples that wait into the fragment that the leading track's sample begins.
@@ -298,6 +279,9 @@ impl Assembler {
     pub(crate) fn end(&mut self, clean: bool, now: WallTime) {
         if !clean {
             self.early.take();
+            if self.open.is_none() {
+                return;
+            }
         }
         self.finish_fragment(Flags::default().with_if(Flags::PARTIAL, !clean), now);
     }
@@ -380,7 +364,10 @@ impl Assembler {
         self.open = Some(Open {
             producer_time,
             lead: index,
+            start_us,
             start_dts_us,
+            last_shown_us: None,
+            next_start_us: None,
             lead_ticks: queue.ready_ticks(),
             key_frame_start: first.sync,
             sample_bytes: 0,
@@ -447,9 +434,11 @@ impl Assembler {
         self.flush_part();
         let Some(open) = self.open.take() else { return };
         let lead = self.tracks.get(open.lead);
-        let duration_us = lead.map_or(0, |queue| queue.micros(open.lead_ticks));
+        let decoded_us = lead.map_or(0, |queue| queue.micros(open.lead_ticks));
+        let last_us = lead.map_or(0, TrackQueue::typical_us);
+        let duration_us = open.shown_us(decoded_us, last_us);
         self.last_end = Some((
-            open.start_dts_us.saturating_add(duration_us),
+            open.start_dts_us.saturating_add(decoded_us),
             open.producer_time.offset_micros(duration_us),
         ));
         let flags = flags

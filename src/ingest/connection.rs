@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::ingest::assembler::CutSettings;
+use crate::ingest::cut_settings::CutSettings;
 use crate::ingest::refusal::Refusal;
 
 /// Settings of producers' connections.

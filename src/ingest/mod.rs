@@ -9,7 +9,9 @@
 mod ack;
 mod assembler;
 mod connection;
+mod cut_settings;
 mod early;
+mod open_fragment;
 mod opening;
 mod producer_clock;
 mod put;
@@ -20,8 +22,8 @@ mod step;
 mod track_queue;
 
 pub use ack::{Ack, AckedFragment};
-pub use assembler::CutSettings;
 pub use connection::{BodyError, Ending, PutSettings};
+pub use cut_settings::CutSettings;
 pub use opening::Opening;
 pub use producer_clock::Timing;
 pub use put::Put;

@@ -227,6 +227,7 @@ impl Put {
                 server_time,
                 duration_us: None,
                 bytes: None,
+                partial: false,
             }))
             .await;
         }
@@ -248,6 +249,7 @@ impl Put {
             server_time: finished.fragment.server_time,
             duration_us: Some(finished.fragment.duration_us),
             bytes: Some(finished.fragment.bytes),
+            partial: finished.fragment.flags.has(Flags::PARTIAL),
         };
         self.ending.fragments += 1;
         self.ending.repeated += u64::from(finished.repeated);

@@ -22,7 +22,9 @@ pub(super) fn find(
 ) -> Option<FragmentNumber> {
     let sent = samples(sent)?;
     // What was kept though it broke off is no match for what is whole; see `store/duplicates.rs`.
-    let mut candidates = alike.iter().filter(|fragment| broke_off || !fragment.flags.has(Flags::PARTIAL));
+    let (partial, whole): (Vec<_>, Vec<_>) =
+        alike.iter().partition(|fragment| fragment.flags.has(Flags::PARTIAL));
+    let mut candidates = whole.into_iter().chain(partial.into_iter().filter(|_| broke_off));
     let same = candidates.find(|fragment| {
         let payload = stream.read(fragment.number).and_then(|payload| payload.whole());
         payload.ok().and_then(|payload| samples(&payload)).is_some_and(|stored| {

@@ -7,7 +7,8 @@ use kinora_base::WallTime;
 use kinora_media::demux::Container;
 use kinora_media::{Demuxer, Error, Event};
 
-use crate::ingest::assembler::{Assembler, CutSettings};
+use crate::ingest::assembler::Assembler;
+use crate::ingest::cut_settings::CutSettings;
 use crate::ingest::producer_clock::Timing;
 use crate::ingest::step::Step;
 

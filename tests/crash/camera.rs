@@ -40,23 +40,17 @@ pub(crate) struct Camera {
     next: usize,
     /// It ends by itself after so many pieces.
     left: usize,
-    /// The connection before broke off while the server lived. Where the two are accepted at once,
-    /// the server may take the broken one for the newer.
-    broke_off: bool,
-    /// The server said that a newer connection took the stream over.
-    superseded: bool,
 }
 
 impl Camera {
     pub(crate) fn new(stream: String, source: Arc<Source>, pieces: usize, chance: Chance) -> Self {
-        Self { stream, source, chance, lap: 0, next: 0, left: pieces, broke_off: false, superseded: false }
+        Self { stream, source, chance, lap: 0, next: 0, left: pieces }
     }
 
     /// Pushes until the server is gone or everything is sent. Every ack goes into the ledger, and
     /// then `acked` is told.
     pub(crate) fn push(&mut self, server: SocketAddr, ledger: &Mutex<Ledger>, acked: &Sender<()>) {
         self.rewind(ledger);
-        self.broke_off = false;
         while self.left > 0 {
             let start = START_MS + self.lap * LAP_MS;
             let Ok(mut producer) = Producer::try_connect(server, &self.stream, &format!("?start={start}"))
@@ -71,13 +65,10 @@ impl Camera {
                 End::Broken => {
                     self.note(&producer.so_far(), ledger, acked);
                     producer.vanish();
-                    self.broke_off = true;
                 }
                 End::ServerGone => {
                     self.note(&producer.rest(), ledger, acked);
-                    if !std::mem::take(&mut self.superseded) {
-                        return;
-                    }
+                    return;
                 }
             }
         }
@@ -126,16 +117,12 @@ impl Camera {
     fn note(&mut self, lines: &[String], ledger: &Mutex<Ledger>, acked: &Sender<()>) {
         for line in lines {
             if line.starts_with("HTTP/") {
-                self.superseded = self.broke_off && line.contains(" 409 ");
-                assert!(self.superseded || line.contains(" 200 "), "{}: {line}", self.stream);
+                assert!(line.contains(" 200 "), "{}: {line}", self.stream);
                 continue;
             }
             // The kill may have cut the last line short.
             let Ok(ack) = serde_json::from_str::<Value>(line) else { continue };
-            if ack["event"] == "error" {
-                self.superseded = self.broke_off && ack["error"]["code"] == "superseded";
-                assert!(self.superseded, "{}: {line}", self.stream);
-            }
+            assert_ne!(ack["event"], "error", "{}: {line}", self.stream);
             ledger.lock().expect("no camera panicked").heard(&self.stream, &self.source, &ack);
             if ack["event"] == "persisted" {
                 // Nobody counts any more once the kill is due.

@@ -83,6 +83,10 @@ pub struct AckLineFragment {
     /// Payload bytes, once complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<u32>,
+    /// True if the connection broke off, stalled or was replaced inside the fragment: the rest of
+    /// it is yet to be sent. Left out otherwise.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    partial: bool,
 }
 
 /// Pushes media into a stream, which is created if it does not exist. The answer begins with the
@@ -217,6 +221,7 @@ fn ack_fragment(fragment: &AckedFragment) -> AckLineFragment {
         server_time: fragment.server_time.to_string(),
         duration_ms: fragment.duration_us.map(|us| (us + 500) / 1000),
         bytes: fragment.bytes,
+        partial: fragment.partial,
     }
 }
 

@@ -6,23 +6,14 @@ use super::configured::{Configured, Invalid};
 use super::unit::{Rejected, Unit};
 use crate::Shape;
 
-/// Reads the frames of one track.
-#[derive(Debug)]
+/// Reads the frames of one track. The first tells what the track is: MP4 files often say two
+/// channels where there is one, and a track that changes then would cut the first fragment in two.
+#[derive(Debug, Default)]
 pub(crate) struct Frames {
     shape: Option<(u32, u16)>,
 }
 
 impl Frames {
-    pub(crate) fn new(shape: Shape) -> (Self, Option<Configured>) {
-        let shape = match shape {
-            Shape::Audio { sample_rate, channels, .. } if sample_rate > 0 && channels > 0 => {
-                Some((sample_rate, channels))
-            }
-            _ => None,
-        };
-        (Self { shape }, shape.map(configured))
-    }
-
     pub(crate) fn read(&mut self, frame: &Bytes) -> Result<Unit, Rejected> {
         let shape = read_header(frame).map_err(|e| Rejected::Broken(e.to_string()))?;
         let fresh = (self.shape != Some(shape)).then(|| configured(shape));
@@ -99,10 +90,8 @@ mod tests {
     }
 
     #[test]
-    fn fills_in_what_the_container_leaves_out() {
-        let (mut frames, none) =
-            Frames::new(Shape::Audio { sample_rate: 0, channels: 0, bits_per_sample: 0 });
-        assert!(none.is_none());
+    fn the_first_frame_tells_what_the_track_is() {
+        let mut frames = Frames::default();
         let frame = Bytes::from_static(&[0xff, 0xfb, 0x90, 0x44, 0]);
         let shape = frames.read(&frame).unwrap().configured.unwrap().shape;
         assert_eq!(shape, Shape::Audio { sample_rate: 44_100, channels: 2, bits_per_sample: 0 });

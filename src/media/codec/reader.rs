@@ -56,10 +56,7 @@ impl Reader {
                 (Self::Aac(reader), configured)
             }
             Codec::Opus => (Self::Opaque { trust_key: false }, Some(opus::configure(given, track.shape)?)),
-            Codec::Mp3 => {
-                let (reader, configured) = mp3::Frames::new(track.shape);
-                (Self::Mp3(reader), configured)
-            }
+            Codec::Mp3 => (Self::Mp3(mp3::Frames::default()), None),
             Codec::PcmAlaw
             | Codec::PcmMulaw
             | Codec::PcmSigned

@@ -22,7 +22,11 @@ fn read(path: &Path) -> (Vec<Track>, Vec<Frame>) {
             Event::Tracks(declared) => {
                 tracks = declared
                     .into_iter()
-                    .map(|d| Elementary::new(d).unwrap().track().unwrap().clone())
+                    // Of MP3 the first frame tells more.
+                    .map(|d| {
+                        let declared = d.track.clone();
+                        Elementary::new(d).unwrap().track().cloned().unwrap_or(declared)
+                    })
                     .collect();
             }
             Event::Frame(frame) => frames.push(frame),
