@@ -11,6 +11,8 @@ mod golden;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod keystream;
+#[cfg(test)]
 mod kill;
 #[cfg(test)]
 mod ledger;
