@@ -7,11 +7,14 @@ use indicatif::{HumanBytes, ProgressBar};
 use kinora_store::{Damage, rebuild_index, verify};
 
 use super::Failure;
+use super::encryption::Encryption;
 
 #[derive(Debug, Args)]
 pub(super) struct Verify {
     #[command(flatten)]
     data: Data,
+    #[command(flatten)]
+    encryption: Encryption,
 }
 
 #[derive(Debug, Args)]
@@ -41,8 +44,9 @@ impl Data {
 impl Verify {
     pub(super) fn run(self) -> Result<(), Failure> {
         let folder = self.data.existing()?;
+        let keys = self.encryption.keys()?;
         let bar = ProgressBar::new_spinner();
-        let found = verify(&folder, |so_far| {
+        let found = verify(&folder, keys, |so_far| {
             bar.set_message(format!("{} read, {} fragments", HumanBytes(so_far.bytes), so_far.fragments));
             bar.tick();
         })?;

@@ -304,7 +304,7 @@ fn a_rebuilt_index_is_the_index() {
     let rebuilt = rebuild_index(folder.path()).unwrap();
     assert_eq!((rebuilt.streams, rebuilt.damages), (2, vec![]));
     assert_eq!(dump(folder.path()), before);
-    assert_eq!(verify(folder.path(), |_| ()).unwrap().damages, []);
+    assert_eq!(verify(folder.path(), None, |_| ()).unwrap().damages, []);
     let store = open(folder.path());
     assert!(store.recovery().clean);
     assert_eq!(store.stream(&name("a")).unwrap().summary().fragments, 60);
@@ -316,7 +316,7 @@ fn verify_finds_every_planted_damage() {
     let folder = memory_folder();
     many_segments(folder.path());
     let mut reports = 0;
-    let sound = verify(folder.path(), |_| reports += 1).unwrap();
+    let sound = verify(folder.path(), None, |_| reports += 1).unwrap();
     assert_eq!((sound.streams, sound.fragments, sound.damages.clone()), (2, 120, vec![]));
     assert_eq!(sound.segments, reports);
     let mut sealed: Vec<PathBuf> = std::fs::read_dir(folder.path().join("streams/a"))
@@ -335,7 +335,7 @@ fn verify_finds_every_planted_damage() {
         let mut bytes = std::fs::read(&sealed[1]).unwrap();
         bytes[at] ^= 0x10;
         std::fs::write(changed.path().join(victim), bytes).unwrap();
-        let found = verify(changed.path(), |_| ()).unwrap();
+        let found = verify(changed.path(), None, |_| ()).unwrap();
         assert!(found.damages.iter().any(|damage| damage.file == victim), "byte {at}: {:?}", found.damages);
         assert!(found.damages.iter().all(|damage| damage.stream == Some(name("a"))), "{:?}", found.damages);
     }
@@ -343,7 +343,7 @@ fn verify_finds_every_planted_damage() {
         let changed = memory_folder();
         copy(folder.path(), changed.path());
         plant(changed.path());
-        let found = verify(changed.path(), |_| ()).unwrap().damages;
+        let found = verify(changed.path(), None, |_| ()).unwrap().damages;
         assert!(found.iter().any(|damage| damage.to_string().contains(says)), "{says}: {found:?}");
     };
     let sql = |folder: &Path, sql: &str| {
@@ -372,7 +372,7 @@ fn verify_names_the_damaged_fragment() {
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[places[3].1 - 2] ^= 1;
     std::fs::write(path, bytes).unwrap();
-    let found = verify(folder.path(), |_| ()).unwrap();
+    let found = verify(folder.path(), None, |_| ()).unwrap();
     assert_eq!(found.damages.len(), 1);
     let damage = &found.damages[0];
     assert_eq!((&damage.file, damage.offset), (&file, places[3].0 as u64));
@@ -389,11 +389,11 @@ fn a_creation_that_a_crash_interrupted_is_no_damage_but_a_lost_stream_file_is() 
         if let Some(remnant) = remnant {
             std::fs::write(half.join(remnant), b"half").unwrap();
         }
-        let found = verify(folder.path(), |_| ()).unwrap();
+        let found = verify(folder.path(), None, |_| ()).unwrap();
         assert_eq!((found.damages, found.streams), (Vec::new(), 1), "{remnant:?}");
     }
     std::fs::remove_file(folder.path().join("streams/cam/stream")).unwrap();
-    let found = verify(folder.path(), |_| ()).unwrap();
+    let found = verify(folder.path(), None, |_| ()).unwrap();
     assert_eq!(found.damages.len(), 1, "{:?}", found.damages);
     let store = open_roomy(folder.path());
     assert!(!half.exists() && store.stream(&name("half")).is_none());

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kinora_base::{ErrorKind, ManualClock, PredictableRandom};
-use kinora_store::{Axis, Error, Fragment, Keyring, Options, Secret, Store, Stream, rebuild_index};
+use kinora_store::{Axis, Error, Fragment, Keyring, Options, Secret, Store, Stream, rebuild_index, verify};
 
 use super::harness::*;
 
@@ -162,6 +162,8 @@ fn a_wrong_or_missing_key_is_refused_before_anything_is_changed() {
         files.into_iter().filter(|(path, _)| !path.ends_with("lock")).collect()
     };
     assert!(unlocked(files(folder.path())) == unlocked(before), "something was changed");
+    assert_eq!(verify(folder.path(), encrypted(&[2], 1).keys, |_| ()).unwrap_err().kind, ErrorKind::Conflict);
+    assert_eq!(verify(folder.path(), None, |_| ()).unwrap().damages, []);
     let store = open_with(folder.path(), &[1], 1).unwrap();
     assert!(store.recovery().clean);
     assert_whole(&store, 12);
@@ -295,6 +297,14 @@ fn what_was_changed_swapped_or_moved_is_told_though_all_checksums_are_right() {
             }
         }
         assert_eq!(read(&cam(&store), &fragments[1]), take(1).payload, "{what}");
+        drop(store);
+        // Footers and chains tell of changed headers; of all else only the tag does.
+        let keys = encrypted(&[1], 2).keys;
+        let found = verify(folder.path(), keys, |_| ()).unwrap().damages;
+        let told = found.iter().any(|damage| {
+            damage.fragment == Some(fragments[0].number) && damage.message.contains("fails its tag")
+        });
+        assert_eq!(told, what != "nothing", "{what}: {found:?}");
     }
 }
 

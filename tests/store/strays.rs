@@ -86,7 +86,7 @@ fn what_is_not_ours_is_left_alone_and_named() {
         assert_eq!(store.recovery().out_of_service, []);
         store.close();
         assert!(std::fs::symlink_metadata(folder.path().join(path)).is_ok(), "{path} is still there");
-        assert_eq!(verify(folder.path(), |_| ()).unwrap().damages, []);
+        assert_eq!(verify(folder.path(), None, |_| ()).unwrap().damages, []);
         assert_eq!(rebuild_index(folder.path()).unwrap().damages, []);
     }
 }

@@ -368,7 +368,7 @@ fn the_longest_names_are_streams_too() {
     }
     store.close();
     drop(store);
-    assert_eq!(kinora_store::verify(folder.path(), |_| ()).unwrap().damages, []);
+    assert_eq!(kinora_store::verify(folder.path(), None, |_| ()).unwrap().damages, []);
     assert_eq!(open(folder.path()).streams().len(), 0);
 }
 

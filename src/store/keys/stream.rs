@@ -41,7 +41,8 @@ pub(crate) struct StreamKeys {
 struct Sealing {
     ring: Arc<Keyring>,
     stream: StreamName,
-    checksums: Secret,
+    /// None where nothing is written.
+    checksums: Option<Secret>,
     held: Mutex<Held>,
 }
 
@@ -132,46 +133,50 @@ pub(crate) fn destroy(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
 }
 
 impl StreamKeys {
-    /// The keys of the stream `name`, whose files are in `folder`. What an older key-encryption key
-    /// has wrapped is wrapped by the current one. Also says which keys are lost.
-    pub(crate) fn load(
+    /// The keys of the stream `name`, whose files are in `folder`, for reading only. Also says which
+    /// are lost.
+    pub(crate) fn open(
         disk: &dyn Disk,
         folder: &Path,
-        (name, created): (&StreamName, WallTime),
+        name: &StreamName,
         ring: Option<&Arc<Keyring>>,
     ) -> Result<(Self, Vec<String>), Error> {
         let Some(ring) = ring else { return Ok((Self::default(), Vec::new())) };
-        let failed = |error: io::Error| Error::io("make keys in", folder, &error);
-        let mut file = read(disk, folder)?;
-        let mut renewed = file.clone();
+        let file = read(disk, folder)?;
         let mut lost = Vec::new();
-        let place = WrapPlace { stream: name };
-        for slot in &mut renewed.slots {
+        for slot in &file.slots {
             let KeySlot::Whole(key) = slot else {
                 lost.push("a data key is damaged".to_owned());
                 continue;
             };
-            match ring.unwrap(place, key) {
-                Ok(_) if ring.is_current(key) => {}
-                Ok(secret) => *key = ring.wrap(place, key.id, key.day, &secret).map_err(failed)?,
+            match ring.unwrap(WrapPlace { stream: name }, key) {
+                Ok(_) => {}
                 Err(Unusable::Forged) => lost.push(format!("data key {:08x} was changed", key.id)),
                 Err(Unusable::Unknown(wanted)) => {
                     lost.push(format!("data key {:08x} needs key {wanted}, which was not given", key.id));
                 }
             }
         }
-        if renewed != file {
-            match replace(disk, folder, &renewed) {
-                Ok(()) => file = renewed,
-                // Whether the old or the new file stands there, both are whole, and the older
-                // key-encryption key is at hand.
-                Err(error) => tracing::warn!("cannot renew the keys in {}: {error}", folder.display()),
-            }
-        }
-        let checksums = ring.checksums(name, created).map_err(failed)?;
         let held = Mutex::new(Held { file, current: None });
-        let sealing = Sealing { ring: Arc::clone(ring), stream: name.clone(), checksums, held };
+        let sealing = Sealing { ring: Arc::clone(ring), stream: name.clone(), checksums: None, held };
         Ok((Self { sealing: Some(sealing) }, lost))
+    }
+
+    /// As [`Self::open`], for writing, too. What an older key-encryption key has wrapped is wrapped
+    /// by the current one.
+    pub(crate) fn load(
+        disk: &dyn Disk,
+        folder: &Path,
+        (name, created): (&StreamName, WallTime),
+        ring: Option<&Arc<Keyring>>,
+    ) -> Result<(Self, Vec<String>), Error> {
+        let (mut keys, lost) = Self::open(disk, folder, name, ring)?;
+        if let Some(sealing) = &mut keys.sealing {
+            let checksums = sealing.ring.checksums(name, created);
+            sealing.checksums = Some(checksums.map_err(|error| Error::io("make keys in", folder, &error))?);
+            sealing.renew(disk, folder);
+        }
+        Ok((keys, lost))
     }
 
     /// The data key for what is written at `now`; none if nothing is encrypted. A new one is
@@ -218,7 +223,8 @@ impl StreamKeys {
     /// checksum is not to be told from it.
     pub(crate) fn content_checksum(&self, crc: u32) -> io::Result<u32> {
         let Some(sealing) = &self.sealing else { return Ok(crc) };
-        let keyed = sealing.checksums.derive(&[&crc.to_le_bytes()])?;
+        let checksums = sealing.checksums.as_ref().ok_or_else(|| io::Error::other("opened for reading"))?;
+        let keyed = checksums.derive(&[&crc.to_le_bytes()])?;
         Ok(keyed.bytes().first_chunk().copied().map_or(0, u32::from_le_bytes))
     }
 
@@ -252,6 +258,33 @@ impl StreamKeys {
         }
         let salt = payload.first_chunk().ok_or(Malformed::Because("is too short to be encrypted"))?;
         self.cipher(record, salt)?.open_all(&payload).map(Bytes::from)
+    }
+}
+
+impl Sealing {
+    /// Wraps with the current key-encryption key what is wrapped by an older one.
+    fn renew(&self, disk: &dyn Disk, folder: &Path) {
+        let mut held = lock(&self.held);
+        let place = WrapPlace { stream: &self.stream };
+        let mut renewed = held.file.clone();
+        for slot in &mut renewed.slots {
+            if let KeySlot::Whole(key) = slot
+                && !self.ring.is_current(key)
+                && let Ok(secret) = self.ring.unwrap(place, key)
+                && let Ok(wrapped) = self.ring.wrap(place, key.id, key.day, &secret)
+            {
+                *key = wrapped;
+            }
+        }
+        if renewed == held.file {
+            return;
+        }
+        match replace(disk, folder, &renewed) {
+            Ok(()) => held.file = renewed,
+            // Whether the old or the new file stands there, both are whole, and the older
+            // key-encryption key is at hand.
+            Err(error) => tracing::warn!("cannot renew the keys in {}: {error}", folder.display()),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ mod stops;
 
 pub(crate) use appender::{Append, AppendFailed, Appended, Appender, Bounds};
 pub(crate) use payload::{PIECE_BYTES, Placed, ReadFailed, is_stored_whole, read_decrypted, read_record};
-pub(crate) use recovery::{Flaw, Payloads, Recovered, Unusable, recover};
+pub(crate) use recovery::{Flaw, Payloads, Recovered, Unusable, find_record, recover};
 pub(crate) use salvage::recover_headless;
 pub(crate) use seal::{Sealing, seal};
 pub(crate) use sealed::{LoadFailed, Segment as Sealed, find_entry, fragments_of, open_failed};

@@ -3,17 +3,21 @@
 //! Nothing is changed.
 
 mod segment;
+mod tags;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use kinora_base::{ErrorKind, FragmentNumber, StreamName};
 
 use self::segment::{Checked, open_segment, sealed_segment};
+use self::tags::check_tags;
 use crate::disk::read_small;
 use crate::folder::{FolderLock, read_clean};
-use crate::format::{Clean, StreamFile, folder_name, open_name};
+use crate::format::{Clean, KeyFile, StreamFile, folder_name, open_name};
 use crate::index::{Database, SegmentRow};
+use crate::keys::{Keyring, StreamKeys, check_streams};
 use crate::open::{Files, Survey};
 use crate::{Damage, Error, LocalDisk};
 
@@ -33,12 +37,17 @@ pub struct Verification {
 }
 
 /// Reads every byte under `data_dir`: headers, chains, payloads, footers against records, names
-/// against contents, index rows against files. `progress` is told after each segment.
+/// against contents, index rows against files. `progress` is told after each segment. Checksums need
+/// no key; given a key `ring`, what is encrypted is decrypted, too.
 ///
 /// # Errors
-/// `Conflict` if a server has the directory open; `NotFound` if it is no data directory;
+/// `Conflict` if a server has the directory open or `ring` lacks a key; `NotFound` if it is no data directory;
 /// `Unavailable` for input and output errors. Damage is no error: it is reported.
-pub fn verify(data_dir: &Path, mut progress: impl FnMut(&Verification)) -> Result<Verification, Error> {
+pub fn verify(
+    data_dir: &Path,
+    ring: Option<Arc<Keyring>>,
+    mut progress: impl FnMut(&Verification),
+) -> Result<Verification, Error> {
     let streams = data_dir.join("streams");
     if !streams.is_dir() {
         return Err(Error::new(
@@ -47,7 +56,10 @@ pub fn verify(data_dir: &Path, mut progress: impl FnMut(&Verification)) -> Resul
         ));
     }
     let _lock = FolderLock::take(data_dir)?;
-    let mut verifier = Verifier { data_dir, found: Verification::default(), clean: None, index: None };
+    if ring.is_some() {
+        check_streams(&LocalDisk, &streams, ring.as_deref())?;
+    }
+    let mut verifier = Verifier { data_dir, ring, found: Verification::default(), clean: None, index: None };
     verifier.clean = verifier.read_clean()?;
     verifier.index = verifier.read_index();
     let names = Survey::of(&LocalDisk, &streams)?.names;
@@ -70,6 +82,7 @@ struct Indexed {
 
 struct Verifier<'a> {
     data_dir: &'a Path,
+    ring: Option<Arc<Keyring>>,
     found: Verification,
     clean: Option<Clean>,
     index: Option<BTreeMap<StreamName, Indexed>>,
@@ -159,6 +172,7 @@ impl Verifier<'_> {
         if let Some(reason) = reason {
             self.damage(Some(name), &stream_file, (0, None, format!("the stream file {reason}")));
         }
+        let keys = self.keys(name, folder)?;
         let mut indexed = self.index.as_mut().map(|index| index.remove(name).unwrap_or_default());
         for (first, file) in &files.sealed {
             let path = folder.join(file);
@@ -167,6 +181,7 @@ impl Verifier<'_> {
                 self.compare(name, &path, indexed.rows.remove(first), row);
             }
             self.segment(name, &path, checked);
+            self.tags(name, &path, &keys)?;
             progress(&self.found);
         }
         let clean =
@@ -181,6 +196,7 @@ impl Verifier<'_> {
             };
             let checked = open_segment(&LocalDisk, (&path, name), durable_to)?;
             self.segment(name, &path, checked);
+            self.tags(name, &path, &keys)?;
             progress(&self.found);
         }
         for row in indexed.into_iter().flat_map(|indexed| indexed.rows.into_values()) {
@@ -203,6 +219,24 @@ impl Verifier<'_> {
         for flaw in checked.flaws {
             self.damage(Some(name), path, flaw);
         }
+    }
+
+    /// The keys of a stream, if a key ring was given; those that are lost are reported.
+    fn keys(&mut self, name: &StreamName, folder: &Path) -> Result<StreamKeys, Error> {
+        let (keys, lost) = StreamKeys::open(&LocalDisk, folder, name, self.ring.as_ref())?;
+        for reason in lost {
+            self.damage(Some(name), &folder.join(KeyFile::NAME), (0, None, reason));
+        }
+        Ok(keys)
+    }
+
+    fn tags(&mut self, name: &StreamName, path: &Path, keys: &StreamKeys) -> Result<(), Error> {
+        if keys.are_given() {
+            for flaw in check_tags(&LocalDisk, path, keys)? {
+                self.damage(Some(name), path, flaw);
+            }
+        }
+        Ok(())
     }
 
     fn compare(&mut self, name: &StreamName, path: &Path, row: Option<SegmentRow>, expected: &SegmentRow) {
