@@ -6,6 +6,7 @@
 mod chunks;
 mod clean;
 mod entry;
+mod join;
 mod keys;
 mod name;
 mod record;
@@ -66,7 +67,7 @@ pub(crate) fn checksum_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) ->
 
 /// CRC-32C of `head` and what follows it, of which checksum and length are known.
 pub(crate) fn checksum_joined(head: &[u8], (crc, length): (u32, usize)) -> u32 {
-    crc32c::crc32c_combine(checksum(head), crc, length)
+    join::joined(checksum(head), crc, length)
 }
 
 /// Splits a block into its body and the checksum in its last four bytes, and compares them.
