@@ -43,9 +43,11 @@ const FRAGMENT_MKV: &str = "curl -O http://127.0.0.1:8080/v1/streams/cam1/fragme
 const RANGE: &str = "samples/list_range.py --stream cam1 --start 2026-03-01T12:00:00Z --save clips";
 const VERIFY: &str = "kinora verify --data-dir data";
 const REBUILD: &str = "kinora rebuild-index --data-dir data";
+const KEY: &str = "kinora key generate --out kinora.key";
+const SERVE_ENCRYPTED: &str = "kinora serve --encryption-key-file kinora.key";
 
 /// The lines that the tests below run.
-const HERE: [&str; 19] = [
+const HERE: [&str; 21] = [
     SERVE,
     SERVE_TLS,
     MATROSKA,
@@ -65,6 +67,8 @@ const HERE: [&str; 19] = [
     RANGE,
     VERIFY,
     REBUILD,
+    KEY,
+    SERVE_ENCRYPTED,
 ];
 /// The lines that something else runs.
 const ELSEWHERE: [(&str, &str); 4] = [
@@ -211,6 +215,19 @@ fn the_servers_own_lines_work_as_printed() {
     for line in [VERIFY, REBUILD, VERIFY] {
         succeed(bench.line(line, Path::new("")).current_dir(folder));
     }
+}
+
+#[test]
+fn the_lines_that_encrypt_work_as_printed() {
+    let bench = Bench::new();
+    let folder = &scratch(&bench);
+    succeed(bench.line(KEY, Path::new("")).current_dir(folder));
+    let mut serve = bench.line(SERVE_ENCRYPTED, Path::new(""));
+    let (mut server, mut lines) = start(serve.current_dir(folder).env("KINORA_LISTEN", "127.0.0.1:0"));
+    let url = listening(&mut lines);
+    let push = bench.line(PUSH, &five_seconds()).env("KINORA_SERVER", &url).status();
+    assert!(push.is_ok_and(|status| status.success()));
+    end(&mut server);
 }
 
 #[test]
