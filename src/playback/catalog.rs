@@ -1,7 +1,7 @@
 //! What is remembered of streams between requests: their codec configurations, decoded once, and
 //! what their live playlists have said.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use kinora_base::{ErrorKind, StreamName, WallTime};
@@ -28,12 +28,23 @@ type Key = (StreamName, WallTime, ConfigurationId);
 /// See the module. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
-    known: Arc<Mutex<HashMap<Key, Arc<Known>>>>,
+    kept: Arc<Mutex<Kept>>,
     eras: Eras,
 }
 
-/// Configurations remembered before all are forgotten and read again as they are needed.
-const MAX_KNOWN: usize = 8192;
+#[derive(Debug, Default)]
+struct Kept {
+    known: HashMap<Key, Arc<Known>>,
+    /// What they take, see [`Known::memory_bytes`].
+    bytes: usize,
+}
+
+/// Bytes of configurations remembered before all are forgotten and read again as they are needed: those
+/// of ten thousand usual cameras. A producer may make one of a megabyte, and thousands of them.
+const MOST_BYTES: usize = 16 << 20;
+
+/// What a track takes beside its configuration and its names, roughly.
+const TRACK_BYTES: usize = 512;
 
 impl Catalog {
     /// The configuration `id` of `stream`. Blocks when it is asked for the first time.
@@ -42,7 +53,7 @@ impl Catalog {
     /// Whatever the store reports, and `Corrupt` if the bytes are no configuration.
     pub fn known(&self, stream: &Stream, id: ConfigurationId) -> Result<Arc<Known>, Error> {
         let key = (stream.name().clone(), stream.created(), id);
-        if let Some(known) = self.lock().get(&key) {
+        if let Some(known) = self.lock().known.get(&key) {
             return Ok(Arc::clone(known));
         }
         let tracks = configuration::decode(&stream.configuration(id)?).map_err(|error| {
@@ -51,28 +62,25 @@ impl Catalog {
         })?;
         let presentation = Presentation::of(&tracks);
         let known = Arc::new(Known { tracks, presentation, id, frame_rate: OnceLock::new() });
-        let mut all = self.lock();
-        if all.len() >= MAX_KNOWN {
-            all.clear();
-        }
-        all.insert(key, Arc::clone(&known));
+        self.lock().keep(key, &known);
         Ok(known)
     }
 
-    /// Every configuration of a window, in the order of first use.
+    /// What HLS makes of every configuration of a window, in the order of first use. For playlists:
+    /// tracks come without their codec configurations.
     ///
     /// # Errors
     /// As [`Self::known`].
-    pub fn of_window(
+    pub fn presentations(
         &self,
         stream: &Stream,
         window: &Window,
-    ) -> Result<Vec<(ConfigurationId, Arc<Known>)>, Error> {
-        let mut found: Vec<(ConfigurationId, Arc<Known>)> = Vec::new();
+    ) -> Result<Vec<(ConfigurationId, Presentation)>, Error> {
+        let (mut seen, mut found) = (HashSet::new(), Vec::new());
         for entry in &window.entries {
             let id = entry.fragment.configuration;
-            if !found.iter().rev().any(|(known, _)| *known == id) {
-                found.push((id, self.known(stream, id)?));
+            if seen.insert(id) {
+                found.push((id, self.known(stream, id)?.presentation.without_configurations()));
             }
         }
         Ok(found)
@@ -84,13 +92,35 @@ impl Catalog {
         self.eras.shown(stream, window)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Arc<Known>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
         // Every critical section leaves the map whole, so a poisoned lock is still sound.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn keep(&mut self, key: Key, known: &Arc<Known>) {
+        let bytes = known.memory_bytes();
+        if self.bytes.saturating_add(bytes) > MOST_BYTES {
+            self.known.clear();
+            self.bytes = 0;
+        }
+        if self.known.insert(key, Arc::clone(known)).is_none() {
+            self.bytes = self.bytes.saturating_add(bytes);
+        }
     }
 }
 
 impl Known {
+    /// The memory it takes, roughly: what a producer can make large counts.
+    fn memory_bytes(&self) -> usize {
+        let of_track = |track: &Track| {
+            // Names are in the presentation once more.
+            TRACK_BYTES + track.configuration.len() + 2 * (track.name.len() + track.language.len())
+        };
+        self.tracks.iter().map(of_track).sum()
+    }
+
     /// Pictures per second of the first video track: measured once, on the last of `fragments`
     /// that is whole. May read its head: blocks.
     pub fn frame_rate<'a>(
@@ -120,6 +150,8 @@ fn measurable<'a>(
 
 #[cfg(test)]
 mod tests {
+    use kinora_media::{Codec, Shape};
+
     use kinora_base::FragmentNumber;
     use kinora_store::State;
 
@@ -150,5 +182,31 @@ mod tests {
         };
         assert_eq!([measured(4), measured(3), measured(1), measured(0)], [Some(2), Some(2), Some(1), None]);
         assert!(measurable(all.iter().skip(2), ConfigurationId(1)).is_none());
+    }
+    #[test]
+    fn large_configurations_are_forgotten_before_they_fill_the_memory() {
+        let known = |id| {
+            let track = Track {
+                number: 1,
+                codec: Codec::H264,
+                timescale: 1000,
+                configuration: vec![0; 1 << 20].into(),
+                shape: Shape::Video { width: 640, height: 360 },
+                reorder_depth: 0,
+                default_duration_ticks: 0,
+                language: String::new(),
+                name: String::new(),
+            };
+            let presentation = Presentation::of(std::slice::from_ref(&track));
+            let (id, frame_rate) = (ConfigurationId(id), OnceLock::new());
+            Arc::new(Known { tracks: vec![track], presentation, id, frame_rate })
+        };
+        let mut kept = Kept::default();
+        let name = StreamName::new("cam").unwrap();
+        for id in 0..100 {
+            kept.keep((name.clone(), WallTime::EARLIEST, ConfigurationId(id)), &known(id));
+            let bytes: usize = kept.known.values().map(|known| known.memory_bytes()).sum();
+            assert!(bytes == kept.bytes && bytes <= MOST_BYTES && !kept.known.is_empty(), "{id}: {bytes}");
+        }
     }
 }

@@ -55,6 +55,17 @@ impl Presentation {
         presentation
     }
 
+    /// The same for playlists, which need no codec configurations: those of a long range may be many
+    /// and large.
+    #[must_use]
+    pub fn without_configurations(&self) -> Self {
+        let mut presentation = self.clone();
+        for rendition in &mut presentation.renditions {
+            rendition.track.configuration = bytes::Bytes::new();
+        }
+        presentation
+    }
+
     /// The rendition called `id`, if this configuration has it.
     #[must_use]
     pub fn rendition(&self, id: &str) -> Option<&Rendition> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kinora_base::{ErrorKind, FragmentNumber};
 
+use crate::segment::read_configuration;
 use crate::segments::Location;
 use crate::sync::lock;
 use crate::{ConfigurationId, Error, Fragment, OpenFragment, Payload, Stream};
@@ -94,14 +95,22 @@ impl Stream {
     /// # Errors
     /// As [`Self::fragments`].
     pub fn configuration(&self, id: ConfigurationId) -> Result<Bytes, Error> {
-        {
+        let place = {
             let state = lock(&self.state);
             self.exists(&state)?;
             if let Some(content) = state.configurations.get(id.0) {
                 return Ok(content.clone());
             }
-        }
-        let record = self.volume.database.configuration(self.id, id.0)?.ok_or_else(|| {
+            state.segments.configuration(id.0)
+        };
+        // The index learns of them behind the acknowledgements, and may be far behind.
+        let recorded =
+            place.and_then(|(file, segment, offset)| read_configuration(file.as_ref(), segment, offset).ok());
+        let record = match recorded {
+            Some(record) => Some(record),
+            None => self.volume.database.configuration(self.id, id.0)?,
+        };
+        let record = record.ok_or_else(|| {
             Error::new(
                 ErrorKind::NotFound,
                 format!("stream '{}' has no codec configuration {}", self.name, id.0),

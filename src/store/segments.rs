@@ -110,6 +110,23 @@ impl Segments {
         Location::in_sealed(full, number)
     }
 
+    /// A segment that holds the codec configuration `id`, and the offset of its record there, if one
+    /// in memory does: those that the index does not have yet are among them.
+    pub(crate) fn configuration(&self, id: u32) -> Option<(Arc<dyn DiskFile>, SegmentId, u64)> {
+        let offset = |entries: &[ConfigurationEntry]| {
+            entries.iter().find(|entry| entry.id == id).map(|entry| u64::from(entry.offset))
+        };
+        let in_open = self
+            .open
+            .as_ref()
+            .and_then(|open| Some((Arc::clone(&open.file), open.id, offset(&open.configurations)?)));
+        in_open.or_else(|| {
+            self.full.iter().rev().find_map(|full| {
+                Some((Arc::clone(&full.file), full.id, offset(&full.footer.configurations)?))
+            })
+        })
+    }
+
     /// The fragments in memory, newest first.
     pub(crate) fn newest_first(&self) -> impl Iterator<Item = Fragment> + '_ {
         let open = self.open.iter().flat_map(|open| open.fragments().rev());

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use kinora_base::{ErrorKind, FragmentNumber};
-use kinora_store::{Disk, DiskFile, Listed, LocalDisk, Options, Payload, Store, Stream};
+use kinora_store::{Begin, Disk, DiskFile, Listed, LocalDisk, Options, Payload, Store, Stream};
 
 use super::harness::*;
 
@@ -219,4 +219,44 @@ fn a_reader_keeps_what_it_reads_when_the_stream_is_deleted() {
     assert_eq!(begun.read(LARGE as u64 - 10..LARGE as u64).unwrap(), expected.slice(LARGE - 10..));
     assert_eq!(late.read(0..10).unwrap(), expected.slice(0..10), "its file is open already");
     assert_eq!(stream.read(FragmentNumber::FIRST).unwrap_err().kind, ErrorKind::NotFound);
+}
+
+#[test]
+fn a_configuration_that_the_index_does_not_have_yet_is_read_from_its_segment() {
+    let folder = memory_folder();
+    let store = Store::open_by_hand(Arc::new(LocalDisk), folder.path(), options(), clock()).unwrap();
+    let stream = store.create_stream(&name("cam")).unwrap();
+    // The committers work, the keeper of the index does not.
+    let commit = || (0..options().committers).for_each(|committer| store.turn(committer));
+    let mut to = {
+        let mut writing = std::pin::pin!(stream.writer());
+        run(std::future::poll_fn(|context| {
+            let polled = writing.as_mut().poll(context);
+            commit();
+            context.waker().wake_by_ref();
+            polled
+        }))
+        .unwrap()
+    };
+    // More than are kept in memory.
+    let content = |n: i64| Bytes::from(format!("configuration {n}"));
+    let stored = (0..40).map(|n| {
+        let configuration = to.configuration(&content(n)).unwrap();
+        let take = Take::at(n * 1000, payload(n as u64, 100));
+        let begin = Begin {
+            producer_time: take.producer,
+            server_time: take.server,
+            media_us: 0,
+            configuration,
+            discontinuity: false,
+        };
+        to.begin(begin).unwrap();
+        let finished = finish(&mut to, &take).unwrap();
+        commit();
+        wait(finished.durable).unwrap();
+        configuration
+    });
+    for (n, configuration) in stored.collect::<Vec<_>>().into_iter().enumerate() {
+        assert_eq!(stream.configuration(configuration).unwrap(), content(n as i64));
+    }
 }

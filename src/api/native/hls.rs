@@ -68,14 +68,16 @@ pub async fn multivariant(
     let query = params.text();
     let text = blocking(move || {
         let window = window(&stream, span)?;
-        let known = state.catalog.of_window(&stream, &window)?;
+        let known = state.catalog.presentations(&stream, &window)?;
+        let newest = known.last().map(|(id, _)| *id);
         let presentations: Vec<Presentation> =
-            known.iter().map(|(_, known)| known.presentation.clone()).collect();
+            known.into_iter().map(|(_, presentation)| presentation).collect();
         if presentations.iter().all(|presentation| presentation.renditions.is_empty()) {
             return Err(nothing_to_play(&presentations));
         }
         let fragments = window.entries.iter().map(|entry| &entry.fragment);
-        let frame_rate = known.last().and_then(|(_, known)| known.frame_rate(&stream, fragments));
+        let newest = newest.map(|id| state.catalog.known(&stream, id)).transpose()?;
+        let frame_rate = newest.and_then(|newest| newest.frame_rate(&stream, fragments));
         Ok(multivariant_playlist(&MultivariantInput {
             presentations: &presentations,
             frame_rate,
@@ -100,9 +102,8 @@ pub async fn media(
     let span = params.span()?;
     let text = blocking(move || {
         let window = window(&stream, span)?;
-        let known = state.catalog.of_window(&stream, &window)?;
         let presentations: HashMap<ConfigurationId, Presentation> =
-            known.iter().map(|(id, known)| (*id, known.presentation.clone())).collect();
+            state.catalog.presentations(&stream, &window)?.into_iter().collect();
         if presentations.values().all(|presentation| presentation.rendition(&rendition).is_none()) {
             return Err(no_rendition(&rendition));
         }

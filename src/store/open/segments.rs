@@ -8,11 +8,11 @@ use std::sync::Arc;
 use super::files::{Files, another, unknown_version};
 use super::{Failed, Opening};
 use crate::Error;
-use crate::disk::{DiskFile, read_block_at, sync_failed};
-use crate::format::{CleanStream, Record, SegmentId, StopEntry, open_name};
+use crate::disk::{DiskFile, sync_failed};
+use crate::format::{CleanStream, SegmentId, StopEntry, open_name};
 use crate::index::Watermark;
 use crate::segment::{
-    LoadFailed, Payloads, Recovered, Sealed, Sealing, Unusable, open_failed, read_record, read_stops,
+    LoadFailed, Payloads, Recovered, Sealed, Sealing, Unusable, open_failed, read_configuration, read_stops,
     recover, recover_headless, seal,
 };
 
@@ -87,12 +87,9 @@ impl Opening<'_> {
         let indexed = self.volume.database.configuration_ids(self.id).map_err(Failed::All)?;
         let mut known = Vec::new();
         for (id, offset) in places.into_iter().filter(|(id, _)| !indexed.contains(id)) {
-            let header = read_block_at(file, offset).ok().flatten();
-            let record = header.and_then(|block| Record::decode(&block).ok());
-            let length = record.map_or(0, |(record, _)| record.length);
             // One that cannot be read is found by verify, and repeated in other segments.
-            if let Ok((record, content)) = read_record(file, segment, offset, length) {
-                known.push((id, record.with_payload(&content)));
+            if let Ok(record) = read_configuration(file, segment, offset) {
+                known.push((id, record));
             }
         }
         if known.is_empty() {

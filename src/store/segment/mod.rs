@@ -12,7 +12,9 @@ mod sealed;
 mod stops;
 
 pub(crate) use appender::{Append, AppendFailed, Appended, Appender, Bounds};
-pub(crate) use payload::{PIECE_BYTES, Placed, ReadFailed, is_stored_whole, read_decrypted, read_record};
+pub(crate) use payload::{
+    PIECE_BYTES, Placed, ReadFailed, is_stored_whole, read_configuration, read_decrypted, read_record,
+};
 pub(crate) use recovery::{Flaw, Payloads, Recovered, Unusable, find_record, recover};
 pub(crate) use salvage::recover_headless;
 pub(crate) use seal::{Sealing, seal};

@@ -64,6 +64,18 @@ pub(crate) fn read_record(
     Ok((record, bytes.slice(Record::BYTES..)))
 }
 
+/// The whole record, as stored, of the codec configuration at `offset`.
+pub(crate) fn read_configuration(
+    file: &dyn DiskFile,
+    segment: SegmentId,
+    offset: u64,
+) -> Result<Bytes, ReadFailed> {
+    let header = read_block_at(file, offset)?.ok_or(CUT_SHORT)?;
+    let length = belonging(&header, segment, offset)?.length;
+    let (record, payload) = read_record(file, segment, offset, length)?;
+    Ok(record.with_payload(&payload))
+}
+
 /// As [`read_record`], but of the payload before it was encrypted, if it was: it has `length` bytes
 /// and is given like that.
 pub(crate) fn read_decrypted(
