@@ -65,7 +65,14 @@ fn everything_in(folder: &Path) -> Vec<u8> {
     let mut all = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        all.extend(if path.is_dir() { everything_in(&path) } else { std::fs::read(path).unwrap() });
+        if path.is_dir() {
+            all.extend(everything_in(&path));
+            continue;
+        }
+        let content = std::fs::read(path).unwrap();
+        // Room that is only reserved holds nothing.
+        let used = content.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        all.extend(&content[..used]);
     }
     all
 }

@@ -67,7 +67,10 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         if path.is_dir() {
             found.extend(files(&path));
         } else {
-            found.insert(path.clone(), std::fs::read(&path).unwrap());
+            let mut content = std::fs::read(&path).unwrap();
+            // Room that is only reserved holds nothing.
+            content.truncate(content.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
+            found.insert(path.clone(), content);
         }
     }
     found

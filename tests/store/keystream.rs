@@ -2,14 +2,14 @@
 //! power and is set back is watched, and the keystream under each chunk told from ciphertext and
 //! known plaintext. Equal keystreams are equal keys and nonces.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use kinora_store::{Disk, DiskFile, Error, Listed, Options, Room, Store};
+use kinora_store::{Axis, Disk, DiskFile, Error, Listed, Options, Room, Store};
 use rustix::io::Errno;
 
 use super::encryption::encrypted;
@@ -32,6 +32,8 @@ struct Seen {
     /// For each keystream, what was written with it: chunk and header.
     keystreams: HashMap<[u8; COMPARED], Vec<(Bytes, Bytes)>>,
     records: usize,
+    /// Producer times of what was acknowledged.
+    acked: BTreeSet<i64>,
 }
 
 impl Seen {
@@ -154,11 +156,28 @@ fn work(store: &Store, watched: &Watched, ms: &mut i64, chance: &mut Chance) -> 
             _ => watched.disk.set_capacity(None),
         }
         let durable = put(&mut to, &take)?.durable;
-        if chance.below(2) == 0 {
-            let _ = wait(durable);
+        if chance.below(2) == 0 && wait(durable).is_ok() {
+            watched.seen.lock().unwrap().acked.insert(*ms);
         }
     }
     Ok(())
+}
+
+/// Everything acknowledged can be decrypted, and is what was sent.
+fn assert_kept(store: &Store, seen: &Seen) {
+    assert_eq!(store.recovery().damages, []);
+    let Some(stream) = store.stream(&name("cam")) else {
+        assert!(seen.acked.is_empty());
+        return;
+    };
+    let listed = stream.fragments(&everything(Axis::Arrival)).unwrap();
+    let there = listed.iter().map(|fragment| {
+        let ms = fragment.producer_time.micros_since(START) / 1000;
+        assert_eq!(read(&stream, fragment), seen.payloads[&ms]);
+        ms
+    });
+    let there: BTreeSet<i64> = there.collect();
+    assert!(there.is_superset(&seen.acked), "acknowledged fragments are gone");
 }
 
 /// Runs with failures of all kinds, each opening with `options`.
@@ -171,6 +190,9 @@ fn watch(seed: u64, sets_back: bool, options: impl Fn(u64) -> Options) -> Arc<Mu
         watched.disk.cut_power_after(20 + chance.below(150));
         let options = options(seed * 100 + round);
         if let Ok(store) = Store::open_on(Arc::new(watched.clone()), folder.path(), options, clock()) {
+            if !sets_back {
+                assert_kept(&store, &watched.seen.lock().unwrap());
+            }
             let _ = work(&store, &watched, &mut ms, &mut chance);
             if chance.below(3) == 0 {
                 store.close();
