@@ -1,5 +1,6 @@
 //! How fast the store alone makes fragments durable: `cargo bench -p kinora-store`, with
-//! `-- --bench DIR` for another disk than that of the temporary folder.
+//! `-- --bench DIR` for another disk than that of the temporary folder, `-- --encryption` for what
+//! encryption costs only.
 //!
 //! It measures and prints; it asserts nothing, and knows nothing of media or HTTP.
 
@@ -11,8 +12,8 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use kinora_base::{Clock, StreamName, WallTime};
-use kinora_store::{Begin, Durable, Finish, Flags, Options, Store, StreamWriter};
+use kinora_base::{Clock, FragmentNumber, PredictableRandom, StreamName, WallTime};
+use kinora_store::{Begin, Durable, Finish, Flags, Keyring, Options, Secret, Store, StreamWriter};
 
 const STREAMS: usize = 200;
 const FRAGMENT_BYTES: usize = 250_000;
@@ -210,6 +211,57 @@ fn saturated(parent: &Path, committers: usize, rounds: u64, bytes: usize) {
     });
 }
 
+/// CPU time of this process so far, in milliseconds (the kernel counts hundredths of a second).
+fn cpu_ms() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() * 10.0
+}
+
+/// What encryption costs: CPU to write and read back, and to read a little of something large.
+fn encryption(parent: &Path, rounds: u64) {
+    const LARGE_BYTES: usize = 32 << 20;
+    for encrypted in [false, true] {
+        let folder = tempfile::tempdir_in(parent).unwrap();
+        let clock = Arc::new(RealClock(Instant::now()));
+        let secret = Secret::from_hex(&"5a".repeat(32)).unwrap();
+        let keys = Keyring::new(secret, Vec::new(), Arc::new(PredictableRandom::from_seed(1))).unwrap();
+        let keys = encrypted.then(|| Arc::new(keys));
+        let store =
+            Store::open(folder.path(), Options { keys, ..Options::default() }, clock.clone()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let stream = store.create_stream(&StreamName::new("cam").unwrap()).unwrap();
+        let mut writer = runtime.block_on(stream.writer()).unwrap();
+        let payload = Bytes::from(vec![0xA5; FRAGMENT_BYTES]);
+        let before = cpu_ms();
+        for n in 0..rounds {
+            runtime.block_on(put(&mut writer, n, &payload, clock.as_ref()).1).unwrap();
+        }
+        let written = cpu_ms();
+        let megabytes = rounds as f64 * FRAGMENT_BYTES as f64 / 1e6;
+        for n in 1..=rounds {
+            let number = FragmentNumber::new(n).unwrap();
+            assert_eq!(stream.read(number).unwrap().whole().unwrap().concat().len(), FRAGMENT_BYTES);
+        }
+        let read = cpu_ms();
+        let large = Bytes::from(vec![0xA5; LARGE_BYTES]);
+        runtime.block_on(put(&mut writer, rounds, &large, clock.as_ref()).1).unwrap();
+        // So that the large one is no longer in memory.
+        runtime.block_on(put(&mut writer, rounds + 1, &payload, clock.as_ref()).1).unwrap();
+        let number = FragmentNumber::new(rounds + 1).unwrap();
+        let since = Instant::now();
+        let middle = LARGE_BYTES as u64 / 2;
+        assert_eq!(stream.read(number).unwrap().read(middle..middle + 1000).unwrap().len(), 1000);
+        println!(
+            "{:<28} CPU to write {:.2} ms/MB, to read {:.2} ms/MB; 1 KB of a fragment of 32 MB in {:.2} ms",
+            if encrypted { "encrypted, one stream" } else { "plain, one stream" },
+            (written - before) / megabytes,
+            (read - written) / megabytes,
+            since.elapsed().as_secs_f64() * 1e3
+        );
+    }
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     // `cargo test --all-targets` starts this, too, without the word.
@@ -218,6 +270,10 @@ fn main() {
     }
     let folder = arguments.iter().find(|argument| !argument.starts_with("--"));
     let parent = folder.map_or_else(std::env::temp_dir, |folder| Path::new(folder).to_owned());
+    encryption(&parent, 1600);
+    if arguments.iter().any(|argument| argument == "--encryption") {
+        return;
+    }
     for committers in [2, 4, 8] {
         paced(&parent, committers, 10);
     }
