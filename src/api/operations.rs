@@ -63,6 +63,8 @@ pub async fn readyz(State(state): State<AppState>) -> Response {
 #[utoipa::path(get, path = "/metrics", tag = "operations",
     responses((status = 200, body = String, content_type = "text/plain")))]
 pub async fn metrics(State(state): State<AppState>) -> Response {
+    gauge!("kinora_store_scrub_last_full_pass_timestamp_seconds")
+        .set(state.store.statistics().scrubbed_at_us as f64 / 1e6);
     gauge!("kinora_store_healthy").set(f64::from(u8::from(state.store.health().ok)));
     let statistics = state.store.statistics();
     record(&statistics);
@@ -85,6 +87,8 @@ fn record(statistics: &Statistics) {
         ("kinora_store_syncs_total", statistics.syncs),
         ("kinora_store_sealed_segments_total", statistics.sealed_segments),
         ("kinora_store_discarded_bytes_total", statistics.discarded_bytes),
+        ("kinora_store_scrubbed_bytes_total", statistics.scrubbed_bytes),
+        ("kinora_store_scrub_passes_total", statistics.scrub_passes),
     ] {
         counter!(name).absolute(count);
     }

@@ -31,7 +31,7 @@ enum Command {
     Serve(serve::Serve),
     /// Push a media file into a stream
     Push(push::Push),
-    /// Read every stored byte and say what is damaged (the server must not be running)
+    /// Read every stored byte and say what is damaged; of what a running server has open, what is sealed
     Verify(offline::Verify),
     /// Make the index anew from the segment files (the server must not be running)
     RebuildIndex(offline::RebuildIndex),

@@ -48,4 +48,15 @@ impl Damages {
         self.places.insert(key, place);
         true
     }
+
+    /// Forgets what is known of the segment that begins at `segment`; how many places.
+    pub(crate) fn forget(&mut self, segment: u64) -> usize {
+        let before = self.places.len();
+        self.places.retain(|(of, _), _| *of != segment);
+        if self.places.len() < before {
+            let left = self.places.values().filter_map(|place| place.fragment);
+            self.fragments = Arc::new(left.collect());
+        }
+        before - self.places.len()
+    }
 }

@@ -21,6 +21,9 @@ pub struct Options {
     /// How much of the volume shall stay free, in bytes: a fiftieth of it, 16 MiB to 1 GiB, if not
     /// given. When only a quarter of that is left, fragments are refused.
     pub keep_free_bytes: Option<u64>,
+    /// How fast everything that is sealed is read again in the background, to find damage, in bytes a
+    /// second; 0: not at all.
+    pub scrub_bytes_per_second: u64,
     /// How long a writer that is taken over may use to finish.
     pub takeover_grace: Duration,
     /// What new records are encrypted with, and old ones that are can be read with. What was stored
@@ -37,6 +40,8 @@ impl Default for Options {
             max_fragment_bytes: 52 << 20,
             max_uncommitted_bytes: 64 << 20,
             keep_free_bytes: None,
+            // A terabyte in a bit more than a day, at a tenth of what a single disk reads.
+            scrub_bytes_per_second: 10_000_000,
             takeover_grace: Duration::from_secs(2),
             keys: None,
         }

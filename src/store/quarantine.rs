@@ -93,6 +93,29 @@ impl Stream {
         self.quarantine(vec![DamagedPlace { segment, file, offset, fragment, reason, found }]);
     }
 
+    /// Replaces what is known of a segment by what reading all of it has found.
+    pub(crate) fn checked(&self, segment: u64, places: Vec<DamagedPlace>) {
+        let known: Vec<_> = {
+            let damages = lock(&self.damages);
+            let known = damages.places.range((segment, 0)..=(segment, u64::MAX));
+            known.map(|(_, place)| place.offset).collect()
+        };
+        let found: Vec<_> = places.iter().map(|place| place.offset).collect();
+        if known.iter().any(|offset| !found.contains(offset)) {
+            self.forget_damages(segment);
+        }
+        self.quarantine(places);
+    }
+
+    /// Forgets the damaged places of a segment, which is gone or sound.
+    pub(crate) fn forget_damages(&self, segment: u64) {
+        let gone = lock(&self.damages).forget(segment);
+        if gone > 0 {
+            crate::statistics::subtract(&self.volume.counters.damaged_places, gone as u64);
+            self.shrug(self.volume.database.remove_damages(self.id, segment));
+        }
+    }
+
     /// Forgets all of it, for the figures: the stream is gone.
     pub(crate) fn forget_all_damages(&self) {
         let gone = std::mem::take(&mut *lock(&self.damages)).places.len();

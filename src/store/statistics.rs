@@ -34,7 +34,13 @@ pub struct Statistics {
     pub commit_latency_us: u64,
     /// Bytes of unfinished writes that recovery discarded at opening.
     pub discarded_bytes: u64,
-    /// Damaged places that recovery found at opening.
+    /// Bytes that the scrubber has read.
+    pub scrubbed_bytes: u64,
+    /// Times that it has read everything.
+    pub scrub_passes: u64,
+    /// When it last had, in microseconds since 1970; 0 if never.
+    pub scrubbed_at_us: u64,
+    /// Damaged places that are known now.
     pub damaged_places: u64,
     /// Streams that could not be opened.
     pub out_of_service: u64,
@@ -64,6 +70,9 @@ pub(crate) struct Counters {
     pub(crate) syncs: AtomicU64,
     pub(crate) sealed_segments: AtomicU64,
     pub(crate) discarded_bytes: AtomicU64,
+    pub(crate) scrubbed_bytes: AtomicU64,
+    pub(crate) scrub_passes: AtomicU64,
+    pub(crate) scrubbed_at_us: AtomicU64,
     pub(crate) damaged_places: AtomicU64,
     pub(crate) out_of_service: AtomicU64,
     pub(crate) queued_bytes: AtomicU64,
@@ -110,6 +119,9 @@ impl Counters {
             commit_latency: std::array::from_fn(|bucket| self.latency.get(bucket).map_or(0, get)),
             commit_latency_us: get(&self.latency_us),
             discarded_bytes: get(&self.discarded_bytes),
+            scrubbed_bytes: get(&self.scrubbed_bytes),
+            scrub_passes: get(&self.scrub_passes),
+            scrubbed_at_us: get(&self.scrubbed_at_us),
             damaged_places: get(&self.damaged_places),
             out_of_service: get(&self.out_of_service),
             queued_bytes: get(&self.queued_bytes),

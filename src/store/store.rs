@@ -1,5 +1,6 @@
 //! The store as a whole: opening, streams, closing.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -16,12 +17,13 @@ use crate::lane::{Lane, Stop};
 use crate::ledger;
 use crate::open::{Files, open_streams};
 use crate::retention::Ballast;
+use crate::scrub::{self, Scrubber};
 use crate::state::State;
 use crate::stream::{Lanes, Streams};
 use crate::sync::lock;
 use crate::volume::{Health, Volume};
 use crate::workers::{ByHand, Workers};
-use crate::{Arrival, Cause, Disk, Error, LocalDisk, Options, Recovery, Space, Statistics, Stream};
+use crate::{Arrival, Cause, Disk, Error, LocalDisk, Options, Recovery, Scrubbed, Space, Statistics, Stream};
 
 /// All streams under one data directory. Cheap to clone; the last clone to go does not close it:
 /// it stops as in a crash, and the next opening recovers.
@@ -46,6 +48,7 @@ struct Inner {
 #[derive(Debug)]
 struct Running {
     workers: Workers,
+    scrubber: Option<Scrubber>,
     _lock: FolderLock,
 }
 
@@ -107,7 +110,9 @@ impl Store {
             Workers::ByHand(workers) => Some(Arc::clone(workers)),
             Workers::Threads(_) => None,
         };
-        let running = Running { workers, _lock: folder_lock };
+        let rate = Some(volume.options.scrub_bytes_per_second).filter(|rate| *rate > 0 && by_hand.is_none());
+        let scrubber = rate.map(|rate| Scrubber::start(&volume, &streams, rate)).transpose()?;
+        let running = Running { workers, scrubber, _lock: folder_lock };
         Ok(Self(Arc::new(Inner {
             volume,
             lanes,
@@ -159,6 +164,14 @@ impl Store {
     #[must_use]
     pub fn refusal(&self) -> Option<Error> {
         self.0.volume.watch.refusal()
+    }
+
+    /// Reads everything that is sealed once, without the rate that the scrubber keeps to, and
+    /// remembers what is damaged. Blocks.
+    #[must_use]
+    pub fn scrub(&self) -> Scrubbed {
+        let never = &mut |_| ControlFlow::Continue(());
+        scrub::pass(&self.0.volume, &self.0.streams, never).unwrap_or_default()
     }
 
     /// What the store has counted since it was opened.
@@ -346,6 +359,9 @@ impl Inner {
             }
             drop(state);
             stream.changed();
+        }
+        if let Some(scrubber) = running.scrubber {
+            scrubber.stop();
         }
         let sound = running.workers.stop(how);
         if how == Stop::Drained && sound && self.volume.failure().is_none() {

@@ -141,7 +141,8 @@ fn unless_busy<T>(worker: &Mutex<T>) -> Option<std::sync::MutexGuard<'_, T>> {
     }
 }
 
-fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
+/// Starts a thread.
+pub(crate) fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
     std::thread::Builder::new()
         .name(name)
         .spawn(work)

@@ -318,7 +318,7 @@ fn verify_finds_every_planted_damage() {
     let mut reports = 0;
     let sound = verify(folder.path(), None, |_| reports += 1).unwrap();
     assert_eq!((sound.streams, sound.fragments, sound.damages.clone()), (2, 120, vec![]));
-    assert_eq!(sound.segments, reports);
+    assert!(reports >= sound.fragments, "whoever watches can hold the reading up at each fragment");
     let mut sealed: Vec<PathBuf> = std::fs::read_dir(folder.path().join("streams/a"))
         .unwrap()
         .map(|entry| entry.unwrap().path())

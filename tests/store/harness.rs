@@ -27,6 +27,7 @@ pub(crate) fn options() -> Options {
         max_fragment_bytes: 1 << 20,
         max_uncommitted_bytes: 4 << 20,
         keep_free_bytes: None,
+        scrub_bytes_per_second: 0,
         takeover_grace: Duration::from_secs(2),
         keys: None,
     }

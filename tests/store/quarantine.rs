@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use kinora_base::{ErrorKind, FragmentNumber};
-use kinora_store::{Axis, Cause, Store, rebuild_index};
+use kinora_store::{Axis, Cause, Store, rebuild_index, verify};
 
 use super::harness::*;
 
@@ -173,4 +173,55 @@ fn an_open_segment_with_a_damaged_header_goes_on_being_read() {
         let next = store_one(&mut to, &Take::at(60_000, content(60)));
         assert!(next.number.get() > COUNT && next.ordinal == COUNT, "{next:?}");
     }
+}
+
+#[test]
+fn the_scrubber_finds_what_nobody_read_and_forgets_what_was_repaired() {
+    let (folder, sealed) = recorded();
+    let sound = std::fs::read(&sealed[1]).unwrap();
+    let at_byte = place(&sealed[1], 14);
+    change(&sealed[1], |bytes| bytes[at_byte] ^= 1);
+    let store = open(folder.path());
+    let stream = store.stream(&name("cam")).unwrap();
+    let mut found = store.scrub();
+    assert_eq!((found.segments, found.damaged_places), (2, 1));
+    assert!(found.bytes > 20 * 2000, "{found:?}");
+    check(&store, &[14]);
+    let places = stream.damages();
+    assert_eq!(places[0].fragment, FragmentNumber::new(14));
+    assert_eq!(store.statistics().damaged_places, 1);
+    assert_eq!(store.statistics().scrub_passes, 1);
+    assert_eq!(store.statistics().scrubbed_bytes, found.bytes);
+    assert_eq!(store.statistics().scrubbed_at_us, START.as_micros() as u64);
+    // The same is no news, and a copy that was put back is sound again.
+    found = store.scrub();
+    assert_eq!(found.damaged_places, 1);
+    assert_eq!(stream.damages(), places);
+    std::fs::write(&sealed[1], sound).unwrap();
+    assert_eq!(store.scrub().damaged_places, 0);
+    check(&store, &[]);
+    assert_eq!(store.statistics().damaged_places, 0);
+    store.close();
+    let store = open(folder.path());
+    assert_eq!(store.stream(&name("cam")).unwrap().damages(), []);
+}
+
+#[test]
+fn what_is_sealed_can_be_verified_while_a_server_runs() {
+    let (folder, sealed) = recorded();
+    let at_byte = place(&sealed[0], 4);
+    change(&sealed[0], |bytes| bytes[at_byte] ^= 1);
+    let store = open(folder.path());
+    let mut to = writer(&store.stream(&name("cam")).unwrap());
+    store_one(&mut to, &Take::at(60_000, content(60)));
+    let found = verify(folder.path(), None, |_| ()).unwrap();
+    assert!(found.online);
+    assert_eq!((found.segments, found.damages.len()), (2, 1), "{found:?}");
+    assert_eq!(found.damages[0].fragment, FragmentNumber::new(4));
+    drop(to);
+    store.close();
+    drop(store);
+    let found = verify(folder.path(), None, |_| ()).unwrap();
+    assert!(!found.online);
+    assert_eq!((found.segments, found.damages.len()), (3, 1), "{found:?}");
 }

@@ -51,4 +51,16 @@ impl Database {
             Ok(())
         })
     }
+
+    /// Forgets the damaged places of a segment.
+    pub(crate) fn remove_damages(&self, stream: i64, segment: u64) -> Result<(), Error> {
+        self.write(|connection| {
+            connection
+                .execute(
+                    "DELETE FROM damages WHERE stream = ?1 AND segment = ?2",
+                    params![stream, int(segment)],
+                )
+                .map(drop)
+        })
+    }
 }

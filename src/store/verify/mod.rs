@@ -1,17 +1,20 @@
-//! `verify`: reading every stored byte, while no server runs, and saying what is damaged.
+//! `verify`: reading every stored byte and saying what is damaged. While a server has the data
+//! directory open, what is sealed is read.
 //!
-//! Nothing is changed.
+//! Nothing is changed, and no encryption key is needed.
 
 mod segment;
 mod tags;
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
 use kinora_base::{ErrorKind, FragmentNumber, StreamName};
 
-use self::segment::{Checked, open_segment, sealed_segment};
+pub(crate) use self::segment::sealed_segment;
+use self::segment::{Checked, open_segment};
 use self::tags::check_tags;
 use crate::disk::read_small;
 use crate::folder::{FolderLock, read_clean};
@@ -32,17 +35,20 @@ pub struct Verification {
     pub fragments: u64,
     /// Bytes.
     pub bytes: u64,
+    /// Whether a server had the data directory open, so that open segments were left out.
+    pub online: bool,
     /// What is damaged.
     pub damages: Vec<Damage>,
 }
 
 /// Reads every byte under `data_dir`: headers, chains, payloads, footers against records, names
-/// against contents, index rows against files. `progress` is told after each segment. Checksums need
-/// no key; given a key `ring`, what is encrypted is decrypted, too.
+/// against contents, index rows against files. `progress` is told after each fragment, so that it
+/// can hold the reading up. Checksums need no key; given a key `ring`, what is encrypted is
+/// decrypted, too.
 ///
 /// # Errors
-/// `Conflict` if a server has the directory open or `ring` lacks a key; `NotFound` if it is no data directory;
-/// `Unavailable` for input and output errors. Damage is no error: it is reported.
+/// `NotFound` if it is no data directory; `Conflict` if `ring` lacks a key; `Unavailable` for input
+/// and output errors. Damage is no error: it is reported.
 pub fn verify(
     data_dir: &Path,
     ring: Option<Arc<Keyring>>,
@@ -55,11 +61,15 @@ pub fn verify(
             format!("{} is no data directory: it has no folder 'streams'", data_dir.display()),
         ));
     }
-    let _lock = FolderLock::take(data_dir)?;
+    let lock = match FolderLock::take(data_dir) {
+        Err(error) if error.kind == ErrorKind::Conflict => None,
+        result => Some(result?),
+    };
     if ring.is_some() {
         check_streams(&LocalDisk, &streams, ring.as_deref())?;
     }
-    let mut verifier = Verifier { data_dir, ring, found: Verification::default(), clean: None, index: None };
+    let found = Verification { online: lock.is_none(), ..Verification::default() };
+    let mut verifier = Verifier { data_dir, ring, found, clean: None, index: None };
     verifier.clean = verifier.read_clean()?;
     verifier.index = verifier.read_index();
     let names = Survey::of(&LocalDisk, &streams)?.names;
@@ -73,11 +83,28 @@ pub fn verify(
     Ok(verifier.found)
 }
 
+/// A watermark: the segment's identifier, and how far it was durable.
+type Mark = ([u8; 16], u64);
+
 /// What the index says of a stream.
 #[derive(Debug, Default)]
 struct Indexed {
     rows: BTreeMap<u64, SegmentRow>,
-    watermark: Option<([u8; 16], u64)>,
+    watermark: Option<Mark>,
+}
+
+/// The index, and where each stream is in it. Rows are read stream by stream: there can be millions.
+struct Index {
+    database: Database,
+    streams: BTreeMap<StreamName, (i64, Option<Mark>)>,
+}
+
+impl Index {
+    fn take(&mut self, name: &StreamName) -> Result<Indexed, Error> {
+        let Some((id, watermark)) = self.streams.remove(name) else { return Ok(Indexed::default()) };
+        let rows = self.database.segments_by_number(id, 0, u64::MAX, false, usize::MAX)?;
+        Ok(Indexed { rows: rows.into_iter().map(|row| (row.first, row)).collect(), watermark })
+    }
 }
 
 struct Verifier<'a> {
@@ -85,7 +112,7 @@ struct Verifier<'a> {
     ring: Option<Arc<Keyring>>,
     found: Verification,
     clean: Option<Clean>,
-    index: Option<BTreeMap<StreamName, Indexed>>,
+    index: Option<Index>,
 }
 
 impl Verifier<'_> {
@@ -116,8 +143,8 @@ impl Verifier<'_> {
         }
     }
 
-    /// The whole index; none, and a report, if it cannot be read.
-    fn read_index(&mut self) -> Option<BTreeMap<StreamName, Indexed>> {
+    /// The index; none, and a report, if it cannot be read.
+    fn read_index(&mut self) -> Option<Index> {
         let path = self.data_dir.join(Database::NAME);
         let read = || -> Result<_, Error> {
             if !path.exists() {
@@ -125,17 +152,11 @@ impl Verifier<'_> {
             }
             let database = Database::open(&path)?;
             let marks = database.watermarks()?;
-            let mut index = BTreeMap::new();
-            for stream in database.streams()? {
-                let rows = database.segments_by_number(stream.id, 0, u64::MAX, false, usize::MAX)?;
-                let mark = marks.iter().find(|mark| mark.stream == stream.id);
-                let indexed = Indexed {
-                    rows: rows.into_iter().map(|row| (row.first, row)).collect(),
-                    watermark: mark.map(|mark| (mark.segment, mark.durable_to)),
-                };
-                index.insert(stream.name, indexed);
-            }
-            Ok(index)
+            let marks: BTreeMap<_, _> =
+                marks.into_iter().map(|mark| (mark.stream, (mark.segment, mark.durable_to))).collect();
+            let streams = database.streams()?.into_iter();
+            let streams = streams.map(|row| (row.name, (row.id, marks.get(&row.id).copied()))).collect();
+            Ok(Index { database, streams })
         };
         match read() {
             Ok(index) => Some(index),
@@ -153,9 +174,9 @@ impl Verifier<'_> {
         progress: &mut impl FnMut(&Verification),
     ) -> Result<(), Error> {
         let files = Files::list(&LocalDisk, folder)?;
-        let indexed = self.index.as_ref().and_then(|index| index.get(name));
+        let mut indexed = self.index.as_mut().map(|index| index.take(name)).transpose()?;
         let closed = self.clean.iter().flat_map(|clean| &clean.streams).any(|left| left.name == *name);
-        if files.is_bare() && !closed && indexed.is_none_or(|indexed| indexed.rows.is_empty()) {
+        if files.is_bare() && !closed && indexed.as_ref().is_none_or(|indexed| indexed.rows.is_empty()) {
             // A crash interrupted its creation, which was never confirmed; or it is none of ours.
             return Ok(());
         }
@@ -173,16 +194,30 @@ impl Verifier<'_> {
             self.damage(Some(name), &stream_file, (0, None, format!("the stream file {reason}")));
         }
         let keys = self.keys(name, folder)?;
-        let mut indexed = self.index.as_mut().map(|index| index.remove(name).unwrap_or_default());
         for (first, file) in &files.sealed {
             let path = folder.join(file);
-            let checked = sealed_segment(&LocalDisk, &path, name)?;
+            let mut so_far = self.found.clone();
+            let checked = sealed_segment(&LocalDisk, &path, name, &mut |bytes| {
+                so_far.bytes += bytes;
+                progress(&so_far);
+                ControlFlow::Continue(())
+            });
+            if self.found.online && !path.exists() {
+                // The server has deleted it meanwhile.
+                indexed.as_mut().map(|indexed| indexed.rows.remove(first));
+                continue;
+            }
+            let checked = checked?;
             if let Some((indexed, row)) = indexed.as_mut().zip(checked.row.as_ref()) {
                 self.compare(name, &path, indexed.rows.remove(first), row);
             }
             self.segment(name, &path, checked);
             self.tags(name, &path, &keys)?;
             progress(&self.found);
+        }
+        if self.found.online {
+            // What is open, and what comes and goes, is the server's.
+            return Ok(());
         }
         let clean =
             self.clean.as_ref().and_then(|clean| clean.streams.iter().find(|left| left.name == *name));
@@ -252,7 +287,7 @@ impl Verifier<'_> {
 
     /// Reports streams that only the index knows.
     fn strangers(&mut self, names: &[StreamName]) {
-        let index = self.index.take().unwrap_or_default();
+        let index = self.index.take().map(|index| index.streams).unwrap_or_default();
         let path = self.data_dir.join(Database::NAME);
         for stream in index.into_keys().filter(|stream| !names.contains(stream)) {
             if self.clean.is_some() {

@@ -1,28 +1,33 @@
 //! Checking one segment file: every byte of it.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
 use kinora_base::{ErrorKind, StreamName};
 
 use crate::disk::{Disk, DiskFile, read_block_at};
+use crate::error::is_unreadable;
 use crate::format::{Entry, Kind, Malformed, Record, SegmentHeader, Trailer};
 use crate::segment::{
     Payloads, ReadFailed, Sealed, Unusable, open_failed, read_record, recover, recover_headless,
 };
 use crate::{Error, index::SegmentRow};
 
+/// Is told of bytes that were read; may wait, and may break the reading off.
+pub(crate) type Pace<'a> = dyn FnMut(u64) -> ControlFlow<()> + 'a;
+
 /// A damaged place: offset, fragment number, what is wrong.
-pub(super) type Flaw = (u64, Option<u64>, String);
+pub(crate) type Flaw = (u64, Option<u64>, String);
 
 /// What was found in a segment.
 #[derive(Debug, Default)]
-pub(super) struct Checked {
-    pub(super) fragments: u64,
-    pub(super) bytes: u64,
-    pub(super) flaws: Vec<Flaw>,
+pub(crate) struct Checked {
+    pub(crate) fragments: u64,
+    pub(crate) bytes: u64,
+    pub(crate) flaws: Vec<Flaw>,
     /// The row that the index should have, if the footer can be read.
-    pub(super) row: Option<SegmentRow>,
+    pub(crate) row: Option<SegmentRow>,
 }
 
 /// Checks an open segment. An unfinished write at its end is no damage.
@@ -61,12 +66,18 @@ pub(super) fn open_segment(
 }
 
 /// Checks a sealed segment: the records one by one, against each other and against the footer.
-pub(super) fn sealed_segment(disk: &dyn Disk, path: &Path, stream: &StreamName) -> Result<Checked, Error> {
+pub(crate) fn sealed_segment(
+    disk: &dyn Disk,
+    path: &Path,
+    stream: &StreamName,
+    pace: &mut Pace<'_>,
+) -> Result<Checked, Error> {
     let sealed = match Sealed::load(disk, path) {
         Ok(sealed) => sealed,
         Err(error) if error.kind == ErrorKind::Corrupt => {
             // Without a footer the records can still be walked, as in an open segment.
             let mut checked = open_segment(disk, (path, stream), |_| 0)?;
+            let _ = pace(checked.bytes);
             checked.flaws.insert(0, (0, None, error.message));
             return Ok(checked);
         }
@@ -89,7 +100,7 @@ pub(super) fn sealed_segment(disk: &dyn Disk, path: &Path, stream: &StreamName) 
     };
     let mut walk =
         Walk { sealed: &sealed, file: file.as_ref(), entries: &sealed.footer.entries, last_crc: crc };
-    walk.run(trailer.footer_offset, &mut checked).map_err(io)?;
+    walk.run(trailer.footer_offset, &mut checked, pace).map_err(io)?;
     if walk.last_crc != trailer.last_crc && checked.flaws.is_empty() {
         checked.flaws.push((trailer_offset, None, "the trailer ends another chain of records".to_owned()));
     }
@@ -106,11 +117,15 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn run(&mut self, end: u64, checked: &mut Checked) -> std::io::Result<()> {
+    fn run(&mut self, end: u64, checked: &mut Checked, pace: &mut Pace<'_>) -> std::io::Result<()> {
         let mut at = SegmentHeader::BYTES_U64;
         let mut chained = true;
         while at < end {
-            let block = read_block_at(self.file, at)?.unwrap_or([0; Record::BYTES]);
+            let block = match read_block_at(self.file, at) {
+                Err(error) if is_unreadable(&error) => None,
+                block => block?,
+            };
+            let block = block.unwrap_or([0; Record::BYTES]);
             let flaw = match Record::decode(&block) {
                 Err(reason) => Malformed::to_string(&reason),
                 Ok((record, crc)) => {
@@ -119,6 +134,9 @@ impl Walk<'_> {
                     match found {
                         Ok(()) => {
                             self.last_crc = crc;
+                            if pace(record.end() - record.offset).is_break() {
+                                return Ok(());
+                            }
                             chained = true;
                             at = record.end();
                             continue;
@@ -179,6 +197,9 @@ impl Walk<'_> {
         }
         match read_record(self.file, self.sealed.id, at, record.length) {
             Ok(_) => {}
+            Err(ReadFailed::Io(error)) if is_unreadable(&error) => {
+                return wrong("cannot be read from the disk");
+            }
             Err(ReadFailed::Io(error)) => return Err(error),
             Err(ReadFailed::Damaged(reason)) => return Ok(Err(reason.to_string())),
         }
