@@ -43,7 +43,12 @@ impl<T> Lane<T> {
 
     /// Makes the committer end.
     pub(crate) fn stop(&self, stop: Stop) {
-        lock(&self.queue).stop = Some(stop);
+        let mut queue = lock(&self.queue);
+        queue.stop = Some(stop);
+        if stop == Stop::Abruptly {
+            queue.waiting.clear();
+        }
+        drop(queue);
         self.wake.notify_one();
     }
 

@@ -228,7 +228,7 @@ impl Store {
         }
         replace_small(disk, &folder, StreamFile::NAME, &content)
             .and_then(|()| disk.sync_folder(&parent).map_err(sync_failed))
-            .map_err(failed)?;
+            .map_err(|error| volume.failed_to("create", &folder, &error))?;
         let ring = volume.options.keys.as_ref();
         let (keys, _) = StreamKeys::load(disk, &folder, (name, created), ring)?;
         let id = volume.database.add_stream(name, created)?;
@@ -300,7 +300,7 @@ impl Inner {
             disk.rename(&stream.folder, &place)
                 .and_then(|()| disk.sync_folder(&volume.deleted()).map_err(sync_failed))
                 .and_then(|()| disk.sync_folder(&parent).map_err(sync_failed))
-                .map_err(failed)?;
+                .map_err(|error| volume.failed_to("delete", &stream.folder, &error))?;
             *folder_gone = true;
             let mut state = lock(&stream.state);
             state.ended = Some(gone.clone());

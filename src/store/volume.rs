@@ -11,6 +11,7 @@ use kinora_base::{Clock, ErrorKind, StreamName, WallTime};
 
 use crate::arrival::Arrivals;
 use crate::cache::Cache;
+use crate::error::{is_full, is_out_of_files};
 use crate::format::folder_name;
 use crate::index::Database;
 use crate::retention::{Pressure, Watch};
@@ -117,6 +118,14 @@ impl Volume {
                 failure
             })
             .clone()
+    }
+
+    /// As [`Self::fail`], unless `error` only says that there is no room or no file to spare.
+    pub(crate) fn failed_to(&self, what: &str, path: &Path, error: &io::Error) -> Error {
+        if is_full(error) || is_out_of_files(error) {
+            return Error::io(what, path, error);
+        }
+        self.fail(what, path, error)
     }
 
     /// The failure, if the volume failed.

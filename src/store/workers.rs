@@ -13,6 +13,7 @@ use kinora_base::ErrorKind;
 use crate::keeper::{Job, Keeper};
 use crate::lane::{Lane, Stop};
 use crate::stream::{Lanes, Streams};
+use crate::sync::lock;
 use crate::volume::Volume;
 use crate::{Error, Stream, commit};
 
@@ -73,6 +74,9 @@ impl Workers {
             Self::ByHand(workers) => {
                 if how == Stop::Drained {
                     workers.drain();
+                }
+                for committer in &workers.committers {
+                    lock(committer).stop(how);
                 }
                 true
             }

@@ -85,7 +85,7 @@ fn writes_may_come_back_short() {
     let store = open_sim(&disk, folder.path());
     let stream = store.create_stream(&name("a")).unwrap();
     let mut to = writer(&stream);
-    disk.write_at_most(97);
+    disk.write_at_most(Some(97));
     for n in 0..12 {
         let fragment = store_one(&mut to, &take(n));
         assert_eq!(read(&stream, &fragment), take(n).payload);

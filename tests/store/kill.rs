@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 
 use kinora_store::Axis;
 
+use super::chance::Chance;
 use super::harness::*;
-use super::sim::Chance;
 
 const FOLDER: &str = "KINORA_TEST_STORE_FOLDER";
 const STREAMS: [&str; 3] = ["a", "b", "c"];

@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use kinora_store::{Axis, Begun, Store, Stream};
+use kinora_store::{Axis, Begun, Error, Options, Store, Stream};
 
+use super::chance::Chance;
 use super::harness::*;
-use super::sim::{Chance, SimDisk};
+use super::sim::{Breach, SimDisk};
 
 /// What is known from outside: every acknowledgement and every number ever seen.
 #[derive(Default)]
@@ -123,4 +125,94 @@ fn nothing_acknowledged_is_lost_whenever_the_power_goes() {
     }
     println!("{cuts} power cuts, {acks} acknowledged fragments, all there");
     assert!(acks > 300, "too few acknowledgements ({acks}) for this to mean much");
+}
+
+/// A store whose workers take their turns here, on a disk that ends the process at a call.
+struct Killed {
+    disk: SimDisk,
+    folder: tempfile::TempDir,
+}
+
+/// Streams, and their fragments' numbers.
+type Served = BTreeMap<String, Vec<u64>>;
+
+impl Killed {
+    fn open(&self) -> Result<Store, Error> {
+        let limits = Options { preallocate_bytes: 0, segment_bytes: 6000, ..options() };
+        Store::open_by_hand(Arc::new(self.disk.clone()), self.folder.path(), limits, clock())
+    }
+
+    /// Creates, writes, seals and deletes, as far as it gets.
+    fn work(&self) -> Result<(), Error> {
+        let store = self.open()?;
+        let timers = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let _timers = timers.enter();
+        let turns = || (0..=options().committers).for_each(|worker| store.turn(worker));
+        for stream in ["a", "b"] {
+            let stream = store.create_stream(&name(stream))?;
+            let mut taking = std::pin::pin!(stream.writer());
+            let mut context = Context::from_waker(Waker::noop());
+            let mut writer = loop {
+                match taking.as_mut().poll(&mut context) {
+                    Poll::Ready(writer) => break writer?,
+                    Poll::Pending => turns(),
+                }
+            };
+            for n in 0..5 {
+                put(&mut writer, &Take::at(n * 1000, payload(n as u64, 2000)))?;
+                turns();
+            }
+        }
+        store.delete_stream(&name("a"))
+    }
+
+    fn served(&self) -> Served {
+        let store = self.open().unwrap();
+        assert_eq!(store.recovery().damages, []);
+        let list = |stream: &Arc<Stream>| numbers(&stream.fragments(&everything(Axis::Arrival)).unwrap());
+        store.streams().iter().map(|stream| (stream.name().to_string(), list(stream))).collect()
+    }
+}
+
+/// Kills at every call to the disk in turn, starts again, and cuts the power: how often it mattered
+/// when something else was served then.
+fn kills_that_cost(breach: Option<Breach>) -> (usize, usize) {
+    let (mut kills, mut costly) = (0, 0);
+    for seed in 0..6 {
+        for call in 1.. {
+            let disk = SimDisk::seeded(seed, seed % 2 == 0, breach, || ());
+            let mut killed = Killed { disk, folder: memory_folder() };
+            killed.disk.kill_after(call);
+            // The process ends in the middle, or has nothing more to do.
+            let _ = killed.work();
+            if !killed.disk.process_is_killed() {
+                break;
+            }
+            killed.disk.next_life();
+            let before = killed.served();
+            killed.disk = killed.disk.after_power_cut(&mut Chance(seed ^ call as u64));
+            kills += 1;
+            let after = killed.served();
+            if after != before && breach.is_none() {
+                println!("killed at call {call} of seed {seed}: {before:?} became {after:?}");
+            }
+            costly += usize::from(after != before);
+        }
+    }
+    (kills, costly)
+}
+
+#[test]
+fn what_is_served_after_a_kill_survives_a_power_cut() {
+    let (kills, costly) = kills_that_cost(None);
+    println!("kill, start, power cut|{kills} runs|{costly} lost");
+    assert!(kills > 300, "{kills} kills are not every call");
+    assert_eq!(costly, 0);
+}
+
+#[test]
+fn serving_what_recovery_found_and_did_not_sync_is_caught() {
+    let (kills, costly) = kills_that_cost(Some(Breach::RecoveryNotSynced));
+    println!("control|RecoveryNotSynced|caught in {costly} of {kills} runs");
+    assert!(costly > 0);
 }

@@ -4,7 +4,6 @@
 //!
 //! It knows nothing of the store's formats.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -12,8 +11,8 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use kinora_store::{Disk, DiskFile, Listed, ListedKind};
 
-/// What a power cut may tear a write into.
-const SECTOR: usize = 512;
+use super::aftermath::{Change, Content, NameChange, Names, Naming, Survivors, sync_names};
+use super::chance::Chance;
 
 /// A block that was never written to.
 const ZEROS: [u8; 4096] = [0; 4096];
@@ -32,75 +31,6 @@ pub(crate) enum Op {
     SyncFolder,
 }
 
-#[derive(Debug, Clone)]
-enum Change {
-    Write(usize, Vec<u8>),
-    Length(usize),
-}
-
-impl Change {
-    fn apply(&self, content: &mut Vec<u8>) {
-        match self {
-            Self::Length(length) => content.resize(*length, 0),
-            Self::Write(offset, bytes) => {
-                let end = offset + bytes.len();
-                if content.len() < end {
-                    content.resize(end, 0);
-                }
-                content[*offset..end].copy_from_slice(bytes);
-            }
-        }
-    }
-}
-
-#[derive(Debug, Clone, Default)]
-struct Content {
-    now: Vec<u8>,
-    durable: Vec<u8>,
-    unsynced: Vec<Change>,
-}
-
-#[derive(Debug, Clone)]
-struct Naming {
-    folders: Vec<PathBuf>,
-    change: NameChange,
-}
-
-#[derive(Debug, Clone)]
-enum NameChange {
-    Add(PathBuf, usize),
-    AddFolder(PathBuf),
-    Remove(PathBuf),
-    Move(PathBuf, PathBuf),
-}
-
-#[derive(Debug, Clone, Default)]
-struct Names {
-    files: BTreeMap<PathBuf, usize>,
-    folders: BTreeSet<PathBuf>,
-}
-
-impl Names {
-    fn apply(&mut self, change: &NameChange) {
-        match change {
-            NameChange::Add(path, id) => drop(self.files.insert(path.clone(), *id)),
-            NameChange::AddFolder(path) => drop(self.folders.insert(path.clone())),
-            NameChange::Remove(path) => {
-                self.files.remove(path);
-                self.folders.remove(path);
-            }
-            NameChange::Move(from, to) => {
-                let moved = |path: &PathBuf| path.strip_prefix(from).ok().map(|rest| to.join(rest));
-                let fix =
-                    |path: PathBuf| if path == *from { to.clone() } else { moved(&path).unwrap_or(path) };
-                self.files =
-                    std::mem::take(&mut self.files).into_iter().map(|(p, id)| (fix(p), id)).collect();
-                self.folders = std::mem::take(&mut self.folders).into_iter().map(fix).collect();
-            }
-        }
-    }
-}
-
 #[derive(Debug, Default)]
 struct State {
     contents: Vec<Content>,
@@ -113,6 +43,10 @@ struct State {
     /// At this many calls from the start, the power goes.
     cut_at: Option<usize>,
     calls: usize,
+    /// Whether it is only the process that ends then, and with it nothing that was written.
+    only_killed: bool,
+    killed: bool,
+    a_sync_failed: bool,
     /// The disk as it was when the power went.
     after_cut: Option<Box<Survivors>>,
     most_bytes_per_write: Option<usize>,
@@ -120,13 +54,34 @@ struct State {
     capacity: Option<usize>,
     held: Option<Op>,
     waiting: usize,
+    chance: Chance,
+    /// See [`Survivors::ordered`].
+    unordered: bool,
+    /// Called before each call, while nothing of the disk is locked.
+    interrupt: Option<fn()>,
+    breach: Option<Breach>,
+    /// Files whose sync was promised and not done: see [`Breach::AckedFirst`].
+    late: Vec<usize>,
 }
 
-#[derive(Debug)]
-struct Survivors {
-    contents: Vec<Content>,
-    durable: Names,
-    unsynced: Vec<Naming>,
+/// A step of the protocol that is left out or done wrongly, as a store with that mistake would do
+/// it. The tests must notice each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Breach {
+    /// Records are never synced.
+    NoSync,
+    /// Records are synced, but after the acknowledgement.
+    AckedFirst,
+    /// A new segment's header is not synced before records follow.
+    HeaderNotSynced,
+    /// A folder is not synced after something was created in it.
+    NoFolderSyncAfterCreate,
+    /// A folder is not synced after something was renamed in it.
+    NoFolderSyncAfterRename,
+    /// What recovery found, and cut, is not synced before it is served.
+    RecoveryNotSynced,
+    /// A sync that failed is tried again.
+    SyncRetried,
 }
 
 /// The disk. Clones are the same disk.
@@ -135,23 +90,33 @@ pub(crate) struct SimDisk {
     state: Arc<(Mutex<State>, Condvar)>,
 }
 
-/// A small deterministic source of chance.
-#[derive(Debug, Clone)]
-pub(crate) struct Chance(pub(crate) u64);
-
-impl Chance {
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) % bound.max(1) as u64) as usize
-    }
-}
-
 impl SimDisk {
     fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
         work(&mut self.state.0.lock().unwrap())
+    }
+
+    /// A disk whose own chance grows from `seed`.
+    pub(crate) fn seeded(seed: u64, unordered: bool, breach: Option<Breach>, interrupt: fn()) -> Self {
+        let disk = Self::default();
+        disk.with(|state| {
+            state.chance = Chance(seed);
+            state.unordered = unordered;
+            state.breach = breach;
+            state.interrupt = Some(interrupt);
+        });
+        disk
+    }
+
+    /// The process that used it is gone: faults that were to come are off, and its calls are
+    /// forgotten.
+    pub(crate) fn next_life(&self) {
+        self.with(|state| {
+            state.fail.clear();
+            state.log.clear();
+            (state.cut_at, state.only_killed, state.killed) = (None, false, false);
+            state.capacity = None;
+            state.most_bytes_per_write = None;
+        });
     }
 
     /// Fails the `nth` call of this kind from now on (0: the next).
@@ -164,12 +129,27 @@ impl SimDisk {
         self.with(|state| state.cut_at = Some(state.calls + calls));
     }
 
+    /// Lets the process end at the call number `calls` from now on.
+    pub(crate) fn kill_after(&self, calls: usize) {
+        self.cut_power_after(calls);
+        self.with(|state| state.only_killed = true);
+    }
+
+    /// Whether a sync has failed since the power was last gone.
+    pub(crate) fn a_sync_failed(&self) -> bool {
+        self.with(|state| state.a_sync_failed)
+    }
+
+    pub(crate) fn process_is_killed(&self) -> bool {
+        self.with(|state| state.killed)
+    }
+
     pub(crate) fn power_is_cut(&self) -> bool {
         self.with(|state| state.after_cut.is_some())
     }
 
-    pub(crate) fn write_at_most(&self, bytes: usize) {
-        self.with(|state| state.most_bytes_per_write = Some(bytes));
+    pub(crate) fn write_at_most(&self, bytes: Option<usize>) {
+        self.with(|state| state.most_bytes_per_write = bytes);
     }
 
     pub(crate) fn set_capacity(&self, bytes: Option<usize>) {
@@ -199,20 +179,26 @@ impl SimDisk {
 
     /// The disk as it is found after the power cut (or a cut right now), by chance.
     pub(crate) fn after_power_cut(&self, chance: &mut Chance) -> Self {
-        let survivors =
-            self.with(|state| state.after_cut.take().unwrap_or_else(|| Box::new(survivors(state))));
-        let mut names = survivors.durable;
-        // Changes of names reach the disk in order.
-        let kept = chance.below(survivors.unsynced.len() + 1);
-        for naming in survivors.unsynced.iter().take(kept) {
-            names.apply(&naming.change);
-        }
-        let contents = survivors.contents.into_iter().map(|content| torn(content, chance)).collect();
-        let state = State { contents, now: names.clone(), durable: names, ..State::default() };
+        let (survivors, mut state) = self.with(|state| {
+            let left = state.after_cut.take().unwrap_or_else(|| Box::new(survivors(state)));
+            let state = State {
+                chance: state.chance.clone(),
+                unordered: state.unordered,
+                breach: state.breach,
+                interrupt: state.interrupt,
+                ..State::default()
+            };
+            (left, state)
+        });
+        (state.contents, state.durable) = survivors.settle(chance);
+        state.now = state.durable.clone();
         Self { state: Arc::new((Mutex::new(state), Condvar::new())) }
     }
 
     fn call<T>(&self, op: Op, path: &Path, work: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
+        if let Some(interrupt) = self.with(|state| state.interrupt) {
+            interrupt();
+        }
         let (mutex, changed) = &*self.state;
         let mut state = mutex.lock().unwrap();
         if state.held == Some(op) {
@@ -221,16 +207,24 @@ impl SimDisk {
             state = changed.wait_while(state, |state| state.held == Some(op)).unwrap();
             state.waiting -= 1;
         }
-        if state.after_cut.is_some() {
+        if state.after_cut.is_some() || state.killed {
             return Err(io::Error::other("the power is gone"));
         }
         state.calls += 1;
         if state.cut_at.is_some_and(|at| state.calls >= at) {
             // The call under way may have come through or not.
-            let _ = work(&mut state);
-            let survivors = survivors(&state);
-            state.after_cut = Some(Box::new(survivors));
+            if state.chance.once_in(2) {
+                let _ = work(&mut state);
+            }
+            if state.only_killed {
+                state.killed = true;
+            } else {
+                state.after_cut = Some(Box::new(survivors(&state)));
+            }
             return Err(io::Error::other("the power is gone"));
+        }
+        for id in std::mem::take(&mut state.late) {
+            state.contents[id].sync();
         }
         state.log.push((op, path.to_owned()));
         let mut failed = None;
@@ -245,10 +239,20 @@ impl SimDisk {
             *nth -= 1;
             true
         });
-        match failed {
-            Some(errno) => Err(errno.into()),
-            None => work(&mut state),
+        let Some(errno) = failed else { return work(&mut state) };
+        let State { contents, now, unsynced, chance, breach, a_sync_failed, .. } = &mut *state;
+        match op {
+            Op::SyncData | Op::SyncAll => {
+                if let Some(content) = now.files.get(path).map(|id| &mut contents[*id]) {
+                    content.fail_to_sync(chance);
+                }
+            }
+            // Nobody knows which of these the disk has; none is written again.
+            Op::SyncFolder => unsynced.retain(|naming| !naming.folders.iter().any(|folder| folder == path)),
+            _ => return Err(errno.into()),
         }
+        *a_sync_failed = true;
+        if *breach == Some(Breach::SyncRetried) { work(&mut state) } else { Err(errno.into()) }
     }
 }
 
@@ -257,34 +261,12 @@ fn survivors(state: &State) -> Survivors {
         contents: state.contents.clone(),
         durable: state.durable.clone(),
         unsynced: state.unsynced.clone(),
+        ordered: !state.unordered,
     }
 }
 
 fn used(state: &State) -> usize {
     state.now.files.values().map(|id| state.contents[*id].now.len()).sum()
-}
-
-/// What is left of a file: what was synced, and of later changes whatever chance decides.
-fn torn(content: Content, chance: &mut Chance) -> Content {
-    let mut left = content.durable;
-    for change in &content.unsynced {
-        match change {
-            Change::Length(_) if chance.below(2) == 0 => {}
-            Change::Length(_) => change.apply(&mut left),
-            Change::Write(offset, bytes) => match chance.below(3) {
-                0 => {}
-                1 => change.apply(&mut left),
-                _ => {
-                    for (index, sector) in bytes.chunks(SECTOR).enumerate() {
-                        if chance.below(2) == 0 {
-                            Change::Write(offset + index * SECTOR, sector.to_vec()).apply(&mut left);
-                        }
-                    }
-                }
-            },
-        }
-    }
-    Content { now: left.clone(), durable: left, unsynced: Vec::new() }
 }
 
 fn not_found() -> io::Error {
@@ -365,15 +347,17 @@ impl Disk for SimDisk {
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
         self.call(Op::SyncFolder, path, |state| {
-            let State { unsynced, durable, .. } = state;
-            for naming in unsynced.iter_mut() {
-                naming.folders.retain(|folder| folder != path);
-            }
-            // Changes reach the disk in order; one that is certain takes those before it along.
-            if let Some(last) = unsynced.iter().rposition(|naming| naming.folders.is_empty()) {
-                for naming in unsynced.drain(..=last) {
-                    durable.apply(&naming.change);
-                }
+            let State { unsynced, durable, unordered, breach, .. } = state;
+            let waiting = |what: fn(&NameChange) -> bool| {
+                unsynced.iter().any(|n| n.folders.iter().any(|f| f == path) && what(&n.change))
+            };
+            let left_out = match breach {
+                Some(Breach::NoFolderSyncAfterCreate) => waiting(|c| matches!(c, NameChange::Add(..))),
+                Some(Breach::NoFolderSyncAfterRename) => waiting(|c| matches!(c, NameChange::Move(..))),
+                _ => false,
+            };
+            if !left_out {
+                sync_names(path, unsynced, durable, !*unordered);
             }
             Ok(())
         })
@@ -399,9 +383,18 @@ struct SimFile {
 impl SimFile {
     fn sync(&self, op: Op) -> io::Result<()> {
         self.disk.call(op, &self.path, |state| {
-            let content = &mut state.contents[self.id];
-            for change in content.unsynced.drain(..) {
-                change.apply(&mut content.durable);
+            let open = self.path.extension().is_some_and(|extension| extension == "open");
+            let untouched = || {
+                let mut before = state.log.iter().filter(|(_, path)| *path == self.path);
+                !before.any(|(op, _)| matches!(op, Op::Create | Op::Write))
+            };
+            match state.breach {
+                Some(Breach::NoSync) if op == Op::SyncData => {}
+                Some(Breach::AckedFirst) if op == Op::SyncData => state.late.push(self.id),
+                Some(Breach::HeaderNotSynced)
+                    if op == Op::SyncAll && open && state.contents[self.id].durable.is_empty() => {}
+                Some(Breach::RecoveryNotSynced) if op == Op::SyncAll && open && untouched() => {}
+                _ => state.contents[self.id].sync(),
             }
             Ok(())
         })
@@ -426,7 +419,8 @@ impl SimFile {
 impl DiskFile for SimFile {
     fn write_at(&self, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
         self.disk.call(Op::Write, &self.path, |state| {
-            let mut bytes = pieces.iter().flat_map(|piece| piece.iter().copied()).collect::<Vec<_>>();
+            let mut bytes = Vec::new();
+            pieces.iter().for_each(|piece| bytes.extend_from_slice(piece));
             bytes.truncate(state.most_bytes_per_write.unwrap_or(usize::MAX));
             let length = bytes.len();
             self.change(state, Change::Write(offset as usize, bytes))?;

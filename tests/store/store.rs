@@ -1,6 +1,10 @@
 //! Tests of the store through its public face.
 
 #[cfg(test)]
+mod aftermath;
+#[cfg(test)]
+mod chance;
+#[cfg(test)]
 mod damage;
 #[cfg(test)]
 mod encryption;
@@ -19,6 +23,8 @@ mod ledger;
 #[cfg(test)]
 mod live;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod power;
 #[cfg(test)]
 mod quarantine;
@@ -27,7 +33,11 @@ mod query;
 #[cfg(test)]
 mod reading;
 #[cfg(test)]
+mod seeds;
+#[cfg(test)]
 mod sim;
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod strays;
 #[cfg(test)]

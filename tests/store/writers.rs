@@ -374,7 +374,8 @@ fn the_longest_names_are_streams_too() {
 
 #[test]
 fn a_power_cut_leaves_all_of_a_stream_or_none() {
-    use super::sim::{Chance, SimDisk};
+    use super::chance::Chance;
+    use super::sim::SimDisk;
     let (mut kept, mut gone) = (0, 0);
     for calls in 1..40 {
         let folder = memory_folder();

@@ -17,6 +17,7 @@ use kinora_base::{FragmentNumber, StreamName, WallTime};
 
 use self::files::created;
 use crate::configurations::Configurations;
+use crate::disk::sync_failed;
 use crate::duplicates::Newest;
 use crate::error::{is_full, is_local};
 use crate::format::{CleanStream, FileName, KeyFile};
@@ -102,6 +103,11 @@ fn open_stream(
             .map_err(|e| Failed::change("remove", &folder, &e))?;
         return Ok(None);
     };
+    if known.clean.is_none() {
+        // A process that was killed may have left names unsynced; they are served from now on.
+        let synced = volume.disk.sync_folder(&folder).map_err(sync_failed);
+        synced.map_err(|error| Failed::change("sync", &folder, &error))?;
+    }
     let id = volume.database.add_stream(name, created).map_err(Failed::All)?;
     let watermark = known.watermark.filter(|_| known.row.is_some_and(|row| row.id == id));
     let mut opening = Opening { volume, name, folder: &folder, id, report };

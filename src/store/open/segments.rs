@@ -3,6 +3,7 @@
 //! The files are the truth; the index follows. Nothing that was durable is changed here.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::sync::Arc;
 
 use super::files::{Files, another, unknown_version};
@@ -12,8 +13,8 @@ use crate::disk::{DiskFile, sync_failed};
 use crate::format::{CleanStream, SegmentId, StopEntry, open_name};
 use crate::index::Watermark;
 use crate::segment::{
-    LoadFailed, Payloads, Recovered, Sealed, Sealing, Unusable, open_failed, read_configuration, read_stops,
-    recover, recover_headless, seal,
+    Appender, LoadFailed, Payloads, Recovered, Sealed, Sealing, Unusable, open_failed, read_configuration,
+    read_stops, recover, recover_headless, seal,
 };
 
 impl Opening<'_> {
@@ -197,14 +198,10 @@ impl Opening<'_> {
         let damaged = self.report.damaged_segments.contains(&path);
         self.recovered_configurations(&recovered)?;
         self.recovered_stops(&recovered)?;
-        if clean.is_none() && !damaged && recovered.appender.allocated > recovered.appender.end {
-            // Remains of an unfinished write must not lie where later records will.
-            self.report.discarded_bytes += recovered.torn_bytes;
-            let cut = recovered
-                .appender
-                .cut()
-                .and_then(|()| recovered.appender.file.sync_all().map_err(sync_failed));
+        if clean.is_none() && !damaged {
+            let cut = make_durable(&mut recovered.appender);
             cut.map_err(|error| Failed::change("cut", &path, &error))?;
+            self.report.discarded_bytes += recovered.torn_bytes;
         }
         if is_newest && !damaged {
             return Ok(Some(recovered));
@@ -227,4 +224,14 @@ impl Opening<'_> {
         let row = std::slice::from_ref(&sealing.sealed.row);
         self.volume.database.add_segments(self.id, row).map_err(Failed::All)
     }
+}
+
+/// Makes durable what was found of a segment: a process that was killed may have left it unsynced,
+/// and it is served as durable from now on. Remains of an unfinished write must not lie where later
+/// records will.
+fn make_durable(appender: &mut Appender) -> io::Result<()> {
+    if appender.allocated > appender.end {
+        appender.cut()?;
+    }
+    appender.file.sync_all().map_err(sync_failed)
 }

@@ -40,9 +40,11 @@ pub(crate) fn open_streams(volume: &Arc<Volume>, lanes: &Lanes) -> Result<Opened
             _ => Error::io("create", &folder, &error),
         })?;
     }
-    disk.sync_folder(&volume.folder)
-        .map_err(sync_failed)
-        .map_err(|error| Error::io("create folders in", &volume.folder, &error))?;
+    // A process that was killed may have left folders created or moved and not synced. What is
+    // served from now on must not vanish, and what is removed must not come back.
+    for folder in [&volume.folder, &volume.streams(), &volume.deleted()] {
+        disk.sync_folder(folder).map_err(sync_failed).map_err(|error| Error::io("sync", folder, &error))?;
+    }
     let mut survey = Survey::of(disk, &volume.streams())?;
     let (clean, flaw) = take_clean(disk, &volume.folder)?;
     let mut report = Recovery { clean: clean.is_some() || survey.names.is_empty(), ..Recovery::default() };

@@ -1,0 +1,73 @@
+//! Which seeds are simulated, and how to see a failure again: `make soak SEED=… SEEDS=1`.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::sim::Breach;
+use super::simulation::{Figures, simulate};
+
+/// Seeds in `make test`; `SEEDS` says how many else, and `SEED` which is the first.
+const SEEDS: u64 = 2000;
+/// A breach of the protocol is noticed within so many seeds, or the simulation is worth nothing.
+const SEEDS_TO_NOTICE: u64 = 400;
+/// The breaches that the simulation notices; `power` looks at the other.
+const BREACHES: [Breach; 6] = [
+    Breach::NoSync,
+    Breach::AckedFirst,
+    Breach::HeaderNotSynced,
+    Breach::NoFolderSyncAfterCreate,
+    Breach::NoFolderSyncAfterRename,
+    Breach::SyncRetried,
+];
+
+fn setting(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |text| text.parse().unwrap())
+}
+
+#[test]
+fn whatever_happens_nothing_that_was_promised_is_lost() {
+    let (first, count) = (setting("SEED", 0), setting("SEEDS", SEEDS));
+    let next = AtomicU64::new(first);
+    let results = Mutex::new((Figures::default(), Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + count {
+                        return;
+                    }
+                    let result = simulate(seed, None);
+                    let mut results = results.lock().unwrap();
+                    match result {
+                        Ok(figures) => results.0.add(&figures),
+                        Err(wrong) => results.1.push(format!("make soak SEED={seed} SEEDS=1: {wrong}")),
+                    }
+                }
+            });
+        }
+    });
+    let (figures, failed) = results.into_inner().unwrap();
+    println!("simulation|{count} seeds|{figures}|{} lost", failed.len());
+    assert!(failed.is_empty(), "{} of {count} seeds fail\n{}", failed.len(), failed.join("\n"));
+    assert!(figures.acks as u64 > count * 4, "too little happened");
+}
+
+#[test]
+fn a_seed_always_tells_the_same_story() {
+    for seed in 0..20 {
+        let (once, again) = (simulate(seed, None), simulate(seed, None));
+        assert_eq!(format!("{once:?}"), format!("{again:?}"), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_store_that_breaks_the_protocol_is_caught() {
+    for breach in BREACHES {
+        let caught =
+            (0..SEEDS_TO_NOTICE).find_map(|seed| Some((seed + 1, simulate(seed, Some(breach)).err()?)));
+        let (seeds, wrong) =
+            caught.unwrap_or_else(|| panic!("{breach:?} is not noticed in {SEEDS_TO_NOTICE} seeds"));
+        println!("control|{breach:?}|caught after {seeds} seeds|{wrong}");
+    }
+}
