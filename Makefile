@@ -53,6 +53,10 @@ bench: setup-bench web/dist/index.html ## What cameras cost, how soon media is d
 		$(target)/release/kinora-bench $$name --server $(target)/release/kinora $(ARGS); \
 	done
 
+.PHONY: soak
+soak: ## The store simulated, each seed another story (SEEDS=20000, SEED=0 the first)
+	@cargo test --quiet --package kinora-store --test store -- --ignored --exact seeds::soak --nocapture
+
 .PHONY: fuzz
 fuzz: fuzz-build ## Hostile media for a long time (FUZZ_SECONDS=600 for each target)
 	@$(MAKE) --no-print-directory fuzz-run FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600)

@@ -12,9 +12,10 @@ use bytes::Bytes;
 use kinora_store::{Axis, Disk, DiskFile, Error, Listed, Options, Room, Store};
 use rustix::io::Errno;
 
+use super::chance::Chance;
 use super::encryption::encrypted;
 use super::harness::*;
-use super::sim::{Chance, Op, SimDisk};
+use super::sim::{Op, SimDisk};
 
 /// So much of a keystream is compared: as long as the shortest plaintext.
 const COMPARED: usize = CONFIGURATION.len();
