@@ -349,9 +349,13 @@ impl Assembler {
         let expected = self.last_end.map(|(media_us, _)| media_us);
         let continues =
             expected.is_some_and(|end| start_dts_us.saturating_sub(end).abs() <= Run::LARGEST_HOLE_US);
-        let discontinuity = self.broken || !continues;
         let new_header = std::mem::take(&mut self.new_header);
         let producer_time = self.clock.fragment_start(start_us, now, self.last_end, new_header);
+        // Media that goes on can be elsewhere in the producer's time, if a `prft` box says so.
+        let moved = |(_, end): (i64, WallTime)| {
+            producer_time.micros_since(end).saturating_abs() > Run::LARGEST_HOLE_US
+        };
+        let discontinuity = self.broken || !continues || self.last_end.is_some_and(moved);
         let timecode = self.timecode(queue, first);
         self.broken = false;
         self.steps.push_back(Step::Begin {

@@ -396,6 +396,20 @@ fn audio_goes_on_without_the_video_that_stopped() {
 }
 
 #[test]
+fn media_that_goes_on_at_another_time_is_a_discontinuity() {
+    let mut bench = Bench::new(Timing::Arrival, vec![video_track()]);
+    for (from_ms, at_s) in [(0, 0), (1000, 1), (2000, 62), (3000, 63)] {
+        let wall = NOW.offset_micros(at_s * 1_000_000);
+        bench.assembler.producer_time(ProducerTime { track: VIDEO, media_ticks: from_ms, wall });
+        (from_ms..from_ms + 1000).step_by(40).for_each(|ms| bench.video(ms, ms == from_ms));
+    }
+    let told = bench.end();
+    let seconds: Vec<i64> = told.iter().map(|f| (f.producer_ms - NOW.as_millis()) / 1000).collect();
+    assert_eq!(seconds, [0, 1, 62, 63]);
+    assert_eq!(told.iter().map(|f| f.discontinuity).collect::<Vec<_>>(), [true, false, true, false]);
+}
+
+#[test]
 fn a_hole_in_time_is_a_discontinuity_with_true_times() {
     let mut bench = Bench::new(Timing::Start(NOW), vec![video_track()]);
     for ms in (0..1000).chain(61_000..62_000).step_by(40) {
