@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use kinora_base::{Clock, WallTime};
-use kinora_store::{Absence, Cause, Fragment, Gap, GapQuery, Options, Run, Store, Stream, rebuild_index};
+use kinora_store::{
+    Absence, Cause, Fragment, Gap, GapQuery, Options, Run, Store, Stream, rebuild_index, verify,
+};
 use proptest::prelude::*;
 
 use super::harness::*;
@@ -197,6 +199,37 @@ fn a_full_disk_is_named_and_written_down_when_there_is_room() {
     store.close();
     drop((stream, store));
     assert_eq!(brief(&gaps(&open().stream(&name("cam")).unwrap())), expected);
+}
+
+#[test]
+fn a_damaged_stop_is_found_and_costs_only_its_cause() {
+    let folder = memory_folder();
+    let store = open(folder.path());
+    let stream = store.create_stream(&name("cam")).unwrap();
+    session(&stream, 0..3, Some((Cause::ConnectionLost, "reset by peer")));
+    session(&stream, 10..40, Some((Cause::ProducerStopped, "")));
+    store.close();
+    drop((stream, store));
+    assert_eq!(verify(folder.path(), None, |_| ()).unwrap().damages, []);
+    let detail = b"reset by peer";
+    let files =
+        std::fs::read_dir(folder.path().join("streams/cam")).unwrap().map(|file| file.unwrap().path());
+    let mut found = files.filter_map(|path| {
+        let bytes = std::fs::read(&path).unwrap();
+        let at = bytes.windows(detail.len()).position(|window| window == detail)?;
+        Some((path, bytes, at))
+    });
+    let (path, mut bytes, at) = found.next().unwrap();
+    assert!(path.extension().unwrap() == "seg", "{}", path.display());
+    bytes[at] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let damages = verify(folder.path(), None, |_| ()).unwrap().damages;
+    assert_eq!(damages.len(), 1, "{damages:?}");
+    assert_eq!((damages[0].offset, damages[0].fragment), (at as u64 - 128, None));
+    rebuild_index(folder.path()).unwrap();
+    let stream = open(folder.path()).stream(&name("cam")).unwrap();
+    let expected = [(3_000, Some(10_000), Cause::Unknown), (40_000, None, Cause::ProducerStopped)];
+    assert_eq!(brief(&gaps(&stream)), expected);
 }
 
 /// What happens in the property below.

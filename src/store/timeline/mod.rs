@@ -95,7 +95,7 @@ impl Stream {
         now: WallTime,
     ) -> Result<Timeline, Error> {
         let absences = Absences::new(Self::MOST_RUNS, false);
-        let mut walk = Walk::new((start, end), buckets, absences);
+        let mut walk = Walk::new((start, end), buckets, absences, Self::MOST_RUNS + 1);
         let stops = walk.run(self)?;
         if walk.runs.len() > Self::MOST_RUNS {
             return Err(Error::new(
@@ -125,7 +125,7 @@ impl Stream {
                 absences.only_after(after);
             }
         }
-        let mut walk = Walk::new((start, end), None, absences);
+        let mut walk = Walk::new((start, end), None, absences, 0);
         let stops = walk.run(self)?;
         let mut gaps = self.explain(&walk.absences.finish(), &stops, &walk.damaged, now)?;
         if query.descending {

@@ -78,6 +78,8 @@ pub(super) struct Walk {
     /// Where what begins behind the stretch begins.
     behind: Option<WallTime>,
     pub(super) runs: Vec<Run>,
+    /// How many of them are wanted: more are never asked for, and an archive may hold very many.
+    most_runs: usize,
     pub(super) absences: Absences,
     pub(super) buckets: Option<Buckets>,
     pub(super) hidden: u64,
@@ -90,6 +92,7 @@ impl Walk {
         (start, end): (WallTime, WallTime),
         buckets: Option<usize>,
         mut absences: Absences,
+        most_runs: usize,
     ) -> Self {
         absences.from = start;
         let buckets = buckets.map(|count| Buckets::new(start, end, count));
@@ -101,6 +104,7 @@ impl Walk {
             before: None,
             behind: None,
             runs: Vec::new(),
+            most_runs,
             absences,
             buckets,
             hidden: 0,
@@ -153,7 +157,7 @@ impl Walk {
                     Some(sealed) => sealed.fragments().for_each(|f| self.weigh(&f, &lost)),
                     None => coverage.runs.into_iter().for_each(|run| self.meet(run)),
                 }
-                let enough = self.absences.is_enough() && self.runs.len() > Stream::MOST_RUNS;
+                let enough = self.absences.is_enough() && self.runs.len() >= self.most_runs;
                 if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             })?;
         }
@@ -201,8 +205,7 @@ impl Walk {
             self.absences.covered_to = self.absences.covered_to.max(self.before);
             self.absences.covered(run);
         }
-        // More are never asked for, and an archive may hold very many.
-        let room = (Stream::MOST_RUNS + 1).saturating_sub(self.runs.len());
+        let room = self.most_runs.saturating_sub(self.runs.len());
         self.runs.extend(runs.into_iter().take(room));
     }
 

@@ -8,7 +8,7 @@ use kinora_base::{ErrorKind, StreamName};
 
 use crate::disk::{Disk, DiskFile, read_block_at};
 use crate::error::is_unreadable;
-use crate::format::{Entry, Kind, Malformed, Record, SegmentHeader, Trailer};
+use crate::format::{Entry, Kind, Malformed, Record, SegmentHeader, StopEntry, Trailer};
 use crate::segment::{
     Payloads, ReadFailed, Sealed, Unusable, open_failed, read_record, recover, recover_headless,
 };
@@ -98,8 +98,13 @@ pub(crate) fn sealed_segment(
         checked.flaws.push((0, None, "it changed while it was read".to_owned()));
         return Ok(checked);
     };
-    let mut walk =
-        Walk { sealed: &sealed, file: file.as_ref(), entries: &sealed.footer.entries, last_crc: crc };
+    let mut walk = Walk {
+        sealed: &sealed,
+        file: file.as_ref(),
+        entries: &sealed.footer.entries,
+        stops: &sealed.footer.stops,
+        last_crc: crc,
+    };
     walk.run(trailer.footer_offset, &mut checked, pace).map_err(io)?;
     if walk.last_crc != trailer.last_crc && checked.flaws.is_empty() {
         checked.flaws.push((trailer_offset, None, "the trailer ends another chain of records".to_owned()));
@@ -113,6 +118,8 @@ struct Walk<'a> {
     file: &'a dyn DiskFile,
     /// Fragments still to come, according to the footer.
     entries: &'a [Entry],
+    /// Stops still to come, likewise.
+    stops: &'a [StopEntry],
     last_crc: u32,
 }
 
@@ -153,18 +160,20 @@ impl Walk<'_> {
                 .iter()
                 .position(|e| u64::from(e.offset) > at)
                 .map_or(&[], |next| self.entries.get(next..).unwrap_or_default());
+            let stops_met = self.stops.partition_point(|stop| u64::from(stop.offset) <= at);
+            self.stops = self.stops.get(stops_met..).unwrap_or_default();
             let next = self.next_known(at).unwrap_or(end);
             chained = false;
             at = next;
         }
+        let absent = |offset: u32, number: Option<u64>| {
+            (u64::from(offset), number, "the footer names a record that is not there".to_owned())
+        };
         for entry in self.entries {
             let number = self.sealed.row.first + u64::from(entry.number);
-            checked.flaws.push((
-                u64::from(entry.offset),
-                Some(number),
-                "the footer names a record that is not there".to_owned(),
-            ));
+            checked.flaws.push(absent(entry.offset, Some(number)));
         }
+        checked.flaws.extend(self.stops.iter().map(|stop| absent(stop.offset, None)));
         Ok(())
     }
 
@@ -176,7 +185,8 @@ impl Walk<'_> {
     fn next_known(&self, at: u64) -> Option<u64> {
         let fragments = self.entries.iter().map(|entry| u64::from(entry.offset));
         let configurations = self.sealed.footer.configurations.iter().map(|c| u64::from(c.offset));
-        fragments.chain(configurations).filter(|offset| *offset > at).min()
+        let stops = self.stops.iter().map(|stop| u64::from(stop.offset));
+        fragments.chain(configurations).chain(stops).filter(|offset| *offset > at).min()
     }
 
     /// Checks a record whose header is whole; says what is wrong.
@@ -209,6 +219,12 @@ impl Walk<'_> {
             }
             self.entries = self.entries.get(1..).unwrap_or_default();
             checked.fragments += 1;
+        }
+        if record.kind == Kind::Stop {
+            if self.stops.first() != Some(&StopEntry::new(record)) {
+                return wrong("is not as the footer says");
+            }
+            self.stops = self.stops.get(1..).unwrap_or_default();
         }
         Ok(Ok(()))
     }
