@@ -129,14 +129,17 @@ fn write(stream: &Arc<Stream>, volume: &Volume, keeper: &Sender<Job>) -> Option<
         Some(appender) => appender,
         None => slot.insert(begin_segment(stream, volume, &batch)?),
     };
-    let key = match stream.keys.of_day(volume.disk.as_ref(), &stream.folder, volume.clock.wall()) {
-        Ok(key) => key,
-        Err(error) => {
-            stream.give_up(&no_key(stream, volume, &error));
-            return None;
+    // Once per segment, so that a thousand streams do not make their new keys in the same second.
+    if appender.key.is_none() || appender.fragments == 0 {
+        match stream.keys.of_day(volume.disk.as_ref(), &stream.folder, volume.clock.wall()) {
+            Ok(key) => appender.key = key,
+            Err(error) => {
+                stream.give_up(&no_key(stream, volume, &error));
+                return None;
+            }
         }
-    };
-    let with = (volume.bounds(), key.as_ref());
+    }
+    let with = (volume.bounds(), appender.key.as_ref());
     let Batch { configurations, fragments, stops, mark, .. } = &batch;
     let appended = appender.append(with, configurations, fragments, stops, *mark);
     match appended {

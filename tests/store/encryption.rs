@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kinora_base::{ErrorKind, ManualClock, PredictableRandom};
+use kinora_base::{Clock, ErrorKind, ManualClock, PredictableRandom};
 use kinora_store::{Axis, Error, Fragment, Keyring, Options, Secret, Store, Stream, rebuild_index, verify};
 
 use super::harness::*;
@@ -235,18 +235,21 @@ fn each_day_has_a_key_of_its_own_and_it_stays() {
     store_one(&mut to, &take(1));
     assert_eq!(keys(), first);
     clock.advance(Duration::from_secs(24 * 60 * 60));
-    store_one(&mut to, &take(2));
+    store_one(&mut to, &Take { server: clock.wall(), ..take(2) });
     assert_eq!((count(&first), count(&keys())), (1, 2));
     // A clock that goes back finds the day's key again.
     let both = keys();
     clock.step_wall(START);
-    store_one(&mut to, &take(3));
+    for n in 3..15 {
+        store_one(&mut to, &take(n));
+    }
     assert_eq!(keys(), both);
     drop((to, stream));
     store.close();
     drop(store);
-    assert_whole(&open_with(folder.path(), &[1], 2).unwrap(), 4);
+    assert_whole(&open_with(folder.path(), &[1], 2).unwrap(), 15);
     assert_eq!(keys(), both);
+    assert_eq!(sealed(folder.path()).len(), 2, "one day and the next; that of the first again is open");
 }
 
 /// Changes the record at `place` in a file, and mends what checksums would tell.

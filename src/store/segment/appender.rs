@@ -92,6 +92,8 @@ pub(crate) struct Appender {
     pub(crate) spent: u64,
     pub(crate) epoch: u64,
     pub(crate) fragments: u32,
+    /// What its records are encrypted with since it was begun or opened.
+    pub(crate) key: Option<DataKey>,
     pub(crate) configurations: Vec<ConfigurationEntry>,
     pub(crate) stops: Vec<StopEntry>,
     /// Server time of its first fragment.
@@ -165,6 +167,7 @@ impl Appender {
             spent: header.first.saturating_sub(1),
             epoch: header.epoch,
             fragments: 0,
+            key: None,
             configurations: Vec::new(),
             stops: Vec::new(),
             begun: None,
