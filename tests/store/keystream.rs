@@ -231,6 +231,19 @@ fn no_key_and_nonce_are_used_twice_whatever_happens_to_the_disk() {
 }
 
 #[test]
+fn a_key_that_changes_at_every_start_loses_nothing_to_power_cuts() {
+    let mut acked = 0;
+    for seed in 100..112 {
+        // The round is in the last two digits: each has a new key in front of all before it.
+        let keys = |opening: u64| (1..=(opening % 100) as u8 + 1).rev().collect::<Vec<_>>();
+        let seen = watch(seed, false, |opening| encrypted(&keys(opening), opening));
+        acked += seen.lock().unwrap().acked.len();
+    }
+    println!("{acked} acknowledged fragments were kept");
+    assert!(acked > 100, "too few acknowledgements ({acked}) for this to mean much");
+}
+
+#[test]
 fn even_chance_that_repeats_itself_at_every_start_reveals_nothing() {
     let mut again = 0;
     for seed in 0..20 {
