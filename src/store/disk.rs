@@ -9,11 +9,11 @@ use std::fmt::Debug;
 use std::fs::{DirEntry, File, FileType, OpenOptions};
 use std::io::{self, IoSlice};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{FallocateFlags, SeekFrom};
+use rustix::fs::{FallocateFlags, OFlags, SeekFrom};
 
 /// How much room a volume has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub trait Disk: Send + Sync + Debug + 'static {
     /// Those of the operating system.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
 
-    /// Opens an existing file for reading, and for writing if `writable`.
+    /// Opens an existing file, no symbolic link, for reading, and for writing if `writable`.
     ///
     /// # Errors
     /// Those of the operating system.
@@ -180,7 +180,11 @@ impl Disk for LocalDisk {
     }
 
     fn open(&self, path: &Path, writable: bool) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(OpenOptions::new().read(true).write(writable).open(path)?))
+        // What was put in the place of a file of ours must neither lead to another nor make us wait.
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let mut options = OpenOptions::new();
+        options.read(true).write(writable).custom_flags(flags.bits().cast_signed());
+        Ok(Arc::new(options.open(path)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

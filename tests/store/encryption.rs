@@ -334,6 +334,22 @@ fn keys_are_destroyed_with_their_stream() {
 }
 
 #[test]
+fn a_link_in_the_place_of_the_key_file_is_not_followed() {
+    let folder = memory_folder();
+    record(&open_with(folder.path(), &[1], 1).unwrap(), 0..3);
+    let elsewhere = folder.path().join("elsewhere");
+    std::fs::rename(key_file(folder.path()), &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, key_file(folder.path())).unwrap();
+    let keys = std::fs::read(&elsewhere).unwrap();
+    // One for which the other streams need not stop.
+    let store = open_with(folder.path(), &[2, 1], 2).unwrap();
+    assert!(store.stream(&name("cam")).is_none(), "it is out of service");
+    let _ = store.delete_stream(&name("cam"));
+    drop(store);
+    assert_eq!(std::fs::read(&elsewhere).unwrap(), keys, "what a link leads to was changed");
+}
+
+#[test]
 fn a_flipped_bit_in_the_key_file_costs_nothing_and_a_lost_key_only_its_day() {
     let folder = memory_folder();
     let fragments = record(&open_with(folder.path(), &[1], 1).unwrap(), 0..12);

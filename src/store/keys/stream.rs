@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use kinora_base::{ErrorKind, StreamName, WallTime};
+use rustix::io::Errno;
 
 use super::{Keyring, RecordCipher, Secret, Unusable, WrapPlace};
 use crate::Error;
@@ -118,12 +119,19 @@ fn overwrite(file: &dyn DiskFile) -> io::Result<()> {
     file.sync_data()
 }
 
+/// Whether a file cannot be opened because there is none, but perhaps something else.
+fn is_none_of_ours(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::LOOP | Errno::ISDIR))
+        || error.kind() == io::ErrorKind::NotFound
+}
+
 /// Destroys the keys in the folder of a stream that is being deleted, durably.
 pub(crate) fn destroy(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
     for name in [KeyFile::NAME.to_owned(), format!("{}.new", KeyFile::NAME)] {
         let path = folder.join(name);
         match disk.open(&path, true) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            // What stands in their place is not ours, and stays as it is.
+            Err(error) if is_none_of_ours(&error) => continue,
             file => overwrite(file?.as_ref())?,
         }
         disk.remove_file(&path)?;
