@@ -50,7 +50,15 @@ impl Joining {
     }
 
     pub(super) fn add(&mut self, run: Run) {
-        self.waiting.push(Reverse(Ordered(run)));
+        // Most runs go on where the one before ended. Nothing that is still to come changes that.
+        let goes_on = |current: &Run| {
+            run.start >= current.start && run.start.micros_since(current.end) <= Run::LARGEST_HOLE_US
+        };
+        if self.waiting.is_empty() && self.current.as_ref().is_some_and(goes_on) {
+            self.join(run);
+        } else {
+            self.waiting.push(Reverse(Ordered(run)));
+        }
     }
 
     /// Notes that no run to come starts before `time`.
