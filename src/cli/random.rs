@@ -9,6 +9,7 @@ use kinora_base::Random;
 #[derive(Debug)]
 pub(super) struct SystemRandom;
 
+#[expect(clippy::disallowed_methods, reason = "this is where chance enters the program")]
 impl Random for SystemRandom {
     fn fill(&self, to: &mut [u8]) -> io::Result<()> {
         aws_lc_rs::rand::fill(to).map_err(|_| io::Error::other("the machine has no randomness to give"))

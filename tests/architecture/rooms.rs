@@ -16,19 +16,20 @@ const FLOOR: [&str; 3] = ["kinora_base", "kinora_media", "kinora_store"];
 /// The rooms of package `kinora`.
 const ROOMS: [&str; 4] = ["ingest", "playback", "api", "cli"];
 
-const CLOCK: &str = "time and chance come from the injected kinora_base::Clock";
+const CLOCK: &str = "time and chance come from the injected kinora_base::Clock and Random";
 const SANS_IO: &str = "media is bytes in, events out";
 const FILES: &str = "only store opens data files";
 const ENVIRONMENT: &str = "only cli reads the environment";
 const HTTP: &str = "only api speaks HTTP";
 
-const AMBIENT: [(&str, &str); 6] = [
+const AMBIENT: [(&str, &str); 7] = [
     ("std::time::SystemTime", CLOCK),
     ("std::time::Instant::now", CLOCK),
     ("tokio::time::Instant::now", CLOCK),
     ("rand", CLOCK),
     ("getrandom", CLOCK),
     ("fastrand", CLOCK),
+    ("aws_lc_rs::rand", CLOCK),
 ];
 
 const RULES: [Room; 8] = [
