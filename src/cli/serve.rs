@@ -114,6 +114,9 @@ impl Serve {
         };
         let stopping = state.stopping.clone();
         let arrivals = Arrivals::new(store.clone(), Arc::clone(&state.clock), router(state));
+        // Nobody waits for it: it may have millions of names to list.
+        let surveyed = store.clone();
+        runtime.spawn_blocking(move || warn_of_foreign(&surveyed.survey()));
         let served = runtime.block_on(serve(listener, arrivals, tls, stopping));
         // Sessions have ended or been given their time; whatever still runs ends with the store.
         runtime.shutdown_timeout(Duration::from_secs(1));

@@ -81,6 +81,16 @@ impl Segments {
         full.or_else(|| self.open.as_ref().map(|open| open.first)).unwrap_or(u64::MAX)
     }
 
+    /// First number of the newest sealed segment, 0 if there is none; the highest number there is if
+    /// the index lacks one.
+    pub(crate) fn newest_indexed(&self) -> u64 {
+        if self.full.iter().all(|full| full.is_indexed()) {
+            self.full.back().map_or(0, |full| full.row.first)
+        } else {
+            u64::MAX
+        }
+    }
+
     /// Adds a full segment in place of the open one.
     pub(crate) fn rotate(&mut self, sealed: Arc<Sealed>) {
         self.open = None;

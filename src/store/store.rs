@@ -15,7 +15,7 @@ use crate::index::Database;
 use crate::keys::{StreamKeys, check_streams};
 use crate::lane::{Lane, Stop};
 use crate::ledger;
-use crate::open::{Files, open_streams};
+use crate::open::{self, Files, open_streams};
 use crate::retention::Ballast;
 use crate::scrub::{self, Scrubber};
 use crate::state::State;
@@ -23,7 +23,9 @@ use crate::stream::{Lanes, Streams};
 use crate::sync::lock;
 use crate::volume::{Health, Volume};
 use crate::workers::{ByHand, Workers};
-use crate::{Arrival, Cause, Disk, Error, LocalDisk, Options, Recovery, Scrubbed, Space, Statistics, Stream};
+use crate::{
+    Arrival, Cause, Disk, Error, Foreign, LocalDisk, Options, Recovery, Scrubbed, Space, Statistics, Stream,
+};
 
 /// All streams under one data directory. Cheap to clone; the last clone to go does not close it:
 /// it stops as in a crash, and the next opening recovers.
@@ -244,6 +246,33 @@ impl Store {
         lock(&self.0.streams).get(name).cloned()
     }
 
+    /// Looks whether the folders of all streams are as the index says, which opening after an orderly
+    /// shutdown takes for granted; gives what is not ours. What is missing is remembered as damage.
+    /// Blocks for as long as listing every folder takes.
+    #[must_use]
+    pub fn survey(&self) -> Vec<Foreign> {
+        let mut foreign = Vec::new();
+        for stream in self.streams() {
+            if *lock(&self.0.changing) {
+                break;
+            }
+            match open::survey(&stream) {
+                Ok(found) => {
+                    foreign.extend(found.foreign);
+                    for file in found.unknown {
+                        tracing::warn!(
+                            stream = stream.name().as_str(),
+                            "{} is not in the index, so that it is not served; stop the server and run `kinora rebuild-index`",
+                            stream.folder.join(file).display()
+                        );
+                    }
+                }
+                Err(error) => tracing::warn!(stream = stream.name().as_str(), "cannot look around: {error}"),
+            }
+        }
+        foreign
+    }
+
     /// Why the stream `name` is out of service, if its files could not be opened.
     #[must_use]
     pub fn out_of_service(&self, name: &StreamName) -> Option<Error> {
@@ -386,6 +415,7 @@ fn clean_stream(stream: &Stream) -> CleanStream {
         epoch: state.epoch,
         open_first: appender.as_ref().map_or(0, |appender| appender.header.first),
         open_end: appender.as_ref().map_or(0, |appender| appender.end),
+        newest_sealed: state.segments.newest_indexed(),
     }
 }
 

@@ -1,9 +1,11 @@
 //! Damage that is known counts as absence: it is remembered and named, and costs only itself.
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use kinora_base::{ErrorKind, FragmentNumber};
-use kinora_store::{Axis, Cause, Store, rebuild_index, verify};
+use kinora_store::{Axis, Cause, Disk, DiskFile, Listed, LocalDisk, Store, rebuild_index, verify};
 
 use super::harness::*;
 
@@ -147,6 +149,7 @@ fn a_cut_segment_costs_what_was_cut_off() {
     std::fs::remove_file(&sealed[0]).unwrap();
     let store = open(folder.path());
     check(&store, &(1..=10).collect::<Vec<_>>());
+    let _foreign = store.survey();
     assert!(
         store.stream(&name("cam")).unwrap().damages().iter().any(|place| place.reason.contains("missing"))
     );
@@ -224,4 +227,73 @@ fn what_is_sealed_can_be_verified_while_a_server_runs() {
     let found = verify(folder.path(), None, |_| ()).unwrap();
     assert!(!found.online);
     assert_eq!((found.segments, found.damages.len()), (3, 1), "{found:?}");
+}
+
+/// The local disk, and which folders were listed.
+#[derive(Debug, Default)]
+struct Listing(Mutex<Vec<PathBuf>>);
+
+impl Disk for Listing {
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        LocalDisk.create(path)
+    }
+
+    fn open(&self, path: &Path, writable: bool) -> io::Result<Arc<dyn DiskFile>> {
+        LocalDisk.open(path, writable)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        LocalDisk.rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        LocalDisk.remove_file(path)
+    }
+
+    fn create_folder(&self, path: &Path) -> io::Result<()> {
+        LocalDisk.create_folder(path)
+    }
+
+    fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        LocalDisk.remove_folder(path)
+    }
+
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        LocalDisk.sync_folder(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<Listed>> {
+        self.0.lock().unwrap().push(path.to_owned());
+        LocalDisk.list(path)
+    }
+}
+
+#[test]
+fn after_an_orderly_shutdown_no_streams_folder_is_listed_unless_something_is_wrong() {
+    type Change = Box<dyn Fn(&Path)>;
+    let index = |folder: &Path, sql: &str| {
+        rusqlite::Connection::open(folder.join("meta.db")).unwrap().execute_batch(sql).unwrap();
+    };
+    let cases: [(&str, bool, Change); 6] = [
+        ("nothing", false, Box::new(|_| ())),
+        ("no index", true, Box::new(|f| std::fs::remove_file(f.join("meta.db")).unwrap())),
+        ("an older index", true, Box::new(move |f| index(f, "DELETE FROM segments WHERE first > 5"))),
+        ("a crash", true, Box::new(|f| std::fs::remove_file(f.join("clean")).unwrap())),
+        ("no stream file", true, Box::new(|f| std::fs::remove_file(f.join("streams/cam/stream")).unwrap())),
+        ("a damaged one", true, Box::new(|f| change(&f.join("streams/cam/stream"), |b| b[30] ^= 1))),
+    ];
+    for (what, lists, harm) in cases {
+        let (folder, _) = recorded();
+        harm(folder.path());
+        let disk = Arc::new(Listing::default());
+        let store = Store::open_on(Arc::<Listing>::clone(&disk), folder.path(), options(), clock()).unwrap();
+        let listed = disk.0.lock().unwrap().contains(&folder.path().join("streams/cam"));
+        assert_eq!(listed, lists, "{what}");
+        check(&store, &[]);
+        let stream = store.stream(&name("cam")).unwrap();
+        assert_eq!((store.survey(), stream.damages()), (vec![], vec![]), "{what}");
+        let mut to = writer(&stream);
+        let next = store_one(&mut to, &Take::at(60_000, content(60)));
+        assert_eq!(next.ordinal, COUNT, "{what}");
+    }
 }

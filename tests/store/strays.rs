@@ -1,6 +1,7 @@
 //! What is in a data directory and is not ours, and what is ours and cannot be read: neither may
 //! cost any other stream anything.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -27,9 +28,10 @@ fn two_streams() -> tempfile::TempDir {
 }
 
 fn paths(store: &Store) -> Vec<PathBuf> {
-    let mut paths: Vec<_> = store.recovery().foreign.iter().map(|foreign| foreign.path.clone()).collect();
-    paths.sort();
-    paths
+    let surveyed = store.survey();
+    let found = store.recovery().foreign.iter().chain(&surveyed);
+    let paths: BTreeSet<_> = found.map(|foreign| foreign.path.clone()).collect();
+    paths.into_iter().collect()
 }
 
 fn fragments(store: &Store, text: &str) -> usize {
@@ -137,7 +139,7 @@ struct Refusing(PathBuf);
 
 impl Refusing {
     fn permit(&self, path: &Path) -> io::Result<()> {
-        if path == self.0 { Err(io::ErrorKind::PermissionDenied.into()) } else { Ok(()) }
+        if path.starts_with(&self.0) { Err(io::ErrorKind::PermissionDenied.into()) } else { Ok(()) }
     }
 }
 

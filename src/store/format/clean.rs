@@ -18,6 +18,9 @@ pub(crate) struct CleanStream {
     pub(crate) open_first: u64,
     /// Where the records of its open segment end.
     pub(crate) open_end: u64,
+    /// First number of its newest sealed segment, all of which the index has; 0 if it has none, the
+    /// highest number if the index lacks some.
+    pub(crate) newest_sealed: u64,
 }
 
 /// What the file `clean` in the data directory holds, `FORMAT.md` "Clean file".
@@ -47,6 +50,7 @@ impl Clean {
             bytes.put_u64_le(stream.epoch);
             bytes.put_u64_le(stream.open_first);
             bytes.put_u64_le(stream.open_end);
+            bytes.put_u64_le(stream.newest_sealed);
         }
         let crc = checksum(&bytes);
         bytes.put_u32_le(crc);
@@ -80,6 +84,7 @@ impl Clean {
                 epoch: body.try_get_u64_le().map_err(|_| SHORT)?,
                 open_first: body.try_get_u64_le().map_err(|_| SHORT)?,
                 open_end: body.try_get_u64_le().map_err(|_| SHORT)?,
+                newest_sealed: body.try_get_u64_le().map_err(|_| SHORT)?,
             });
         }
         Ok(Self { streams })

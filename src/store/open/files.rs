@@ -24,6 +24,8 @@ pub(crate) struct Files {
     pub(crate) set_aside: usize,
     pub(crate) has_stream_file: bool,
     pub(crate) has_keys: bool,
+    /// Whether they were not listed: sealed segments are as the index says.
+    pub(crate) trusted: bool,
     /// What is not ours.
     pub(crate) foreign: Vec<Foreign>,
 }

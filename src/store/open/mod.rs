@@ -4,10 +4,12 @@ mod files;
 mod segments;
 mod store;
 mod survey;
+mod trusted;
 
 pub(crate) use files::Files;
 pub(crate) use store::open_streams;
 pub(crate) use survey::Survey;
+pub(crate) use trusted::survey;
 
 use std::io;
 use std::path::Path;
@@ -89,7 +91,10 @@ fn open_stream(
     report: &mut Recovery,
 ) -> Result<Option<Stream>, Failed> {
     let folder = volume.stream_folder(name);
-    let mut files = Files::list(volume.disk.as_ref(), &folder)?;
+    let mut files = match trusted::files(volume, name, &known)? {
+        Some(files) => files,
+        None => Files::list(volume.disk.as_ref(), &folder)?,
+    };
     report.foreign.append(&mut files.foreign);
     let Some(created) = created(volume, name, &files)? else {
         if !report.foreign.is_empty() {
@@ -108,11 +113,16 @@ fn open_stream(
         let synced = volume.disk.sync_folder(&folder).map_err(sync_failed);
         synced.map_err(|error| Failed::change("sync", &folder, &error))?;
     }
-    let id = volume.database.add_stream(name, created).map_err(Failed::All)?;
+    let id = match known.row.as_ref().filter(|row| row.created == created) {
+        Some(row) => row.id,
+        None => volume.database.add_stream(name, created).map_err(Failed::All)?,
+    };
     let watermark = known.watermark.filter(|_| known.row.is_some_and(|row| row.id == id));
     let mut opening = Opening { volume, name, folder: &folder, id, report };
     let keys = opening.keys(created)?;
-    opening.reconcile(&files)?;
+    if !files.trusted {
+        opening.reconcile(&files)?;
+    }
     let mut newest = None;
     for (position, first) in files.open.iter().enumerate() {
         let is_newest = position + 1 == files.open.len();
