@@ -51,23 +51,23 @@ trap 'exit 0' HUP INT TERM
 set -m
 "$binary" serve --listen "127.0.0.1:$port" --data-dir "$data" >"$data.log" 2>&1 &
 server=$!
-for _ in $(seq 100); do
+for _ in $(seq 300); do
     kill -0 "$server" 2>/dev/null || fail "the server ended: $(tail -n 5 "$data.log")"
     curl --silent --fail --output /dev/null "$url/readyz" && break
     sleep 0.1
 done
-curl --silent --fail --output /dev/null "$url/readyz" || fail "the server is not ready after 10 s, see $data.log"
+curl --silent --fail --output /dev/null "$url/readyz" || fail "the server is not ready after 30 s, see $data.log"
 
 KINORA_SERVER=$url samples/demo-camera.sh demo >"$data.camera.log" 2>&1 &
 camera=$!
 set +m
-for _ in $(seq 150); do
+for _ in $(seq 300); do
     kill -0 "$camera" 2>/dev/null || fail "the camera ended: $(tail -n 5 "$data.camera.log")"
     playable && break
     sleep 0.1
 done
 playable ||
-    fail "no media after 15 s, see $data.log and $data.camera.log"
+    fail "no media after 30 s, see $data.log and $data.camera.log"
 
 cat <<MESSAGE
 

@@ -37,13 +37,13 @@ fn cluster(bytes: &[u8], place: usize) -> usize {
 
 /// Waits for something that happens soon; panics if it does not.
 fn until(happened: impl Fn() -> bool) {
-    for _ in 0..400 {
+    for _ in 0..1200 {
         if happened() {
             return;
         }
         std::thread::sleep(std::time::Duration::from_millis(25));
     }
-    panic!("it did not happen within ten seconds");
+    panic!("it did not happen within thirty seconds");
 }
 
 /// Whether the newest absence has no end yet and this cause.

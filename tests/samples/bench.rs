@@ -9,7 +9,7 @@ use kinora_test_support::{Server, clip, get};
 use serde_json::Value;
 
 /// How long something that is under way may take to be seen.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Length of the clip, with a key frame each second: so many fragments.
 pub(crate) const CLIP_SECONDS: usize = 5;
 
