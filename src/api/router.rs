@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 
 use crate::api::native::fragments::{By, Order};
 use crate::api::native::media::Timecode;
-use crate::api::native::{damages, fragments, gaps, hls, login, media, streams, timeline};
+use crate::api::native::{damages, fragments, gaps, hls, login, media, retention, streams, timeline};
 use crate::api::{ApiError, AppState, auth, description, operations, origin, web};
 
 /// Most bytes of a request body that is not media.
@@ -53,6 +53,9 @@ fn routes() -> OpenApiRouter<AppState> {
     let small = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(streams::list))
         .routes(routes!(streams::get, streams::put, streams::delete))
+        .routes(routes!(retention::pins))
+        .routes(routes!(retention::pin, retention::unpin))
+        .routes(routes!(retention::storage))
         .routes(routes!(fragments::list))
         .routes(routes!(fragments::get))
         .routes(routes!(timeline::get))

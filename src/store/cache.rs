@@ -60,6 +60,14 @@ impl Cache {
         }
     }
 
+    /// Lets go of one segment, so that its file's room is free once it is deleted.
+    pub(crate) fn forget_segment(&self, key: Key) {
+        let mut kept = lock(&self.0);
+        if let Some((segment, _)) = kept.segments.remove(&key) {
+            kept.bytes -= segment.memory_bytes();
+        }
+    }
+
     /// Lets go of everything of a stream.
     pub(crate) fn forget(&self, stream: i64) {
         let mut kept = lock(&self.0);

@@ -4,6 +4,7 @@
 //! Sealing and the index are left to the keeper, so that they delay nobody's acknowledgement.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use crate::format::{SegmentHeader, SegmentId};
 use crate::keeper::Job;
 use crate::lane::Lane;
 use crate::ledger::Stop;
+use crate::retention::Pressure;
 use crate::segment::{Append, AppendFailed, Appended, Appender, Sealing};
 use crate::segments::Open;
 use crate::state::NUMBERS_IN_FLIGHT;
@@ -83,8 +85,11 @@ fn take(stream: &Arc<Stream>, slot: &mut Option<Appender>, keeper: &Sender<Job>)
     if state.deleted {
         return None;
     }
+    let rotate = std::mem::take(&mut state.rotate);
     let next = state.pending.front().map(|pending| &pending.fragment);
-    if let Some(full) = slot.take_if(|appender| appender.is_full(bounds, next)) {
+    let is_due =
+        |appender: &mut Appender| appender.is_full(bounds, next) || (rotate && appender.fragments > 0);
+    if let Some(full) = slot.take_if(is_due) {
         let entries = state.segments.open.take().map(|open| open.entries).unwrap_or_default();
         let sealing = Sealing::new(&full, entries, false);
         state.segments.rotate(Arc::clone(&sealing.sealed));
@@ -122,6 +127,11 @@ fn write(stream: &Arc<Stream>, volume: &Volume, keeper: &Sender<Job>) -> Option<
     if volume.watch.refusal().is_some() {
         // Somebody may have made room.
         volume.look();
+        if volume.watch.refusal().is_some() {
+            // What may go can make room, too, and its producers are slowed rather than refused.
+            ask_for_room(volume, keeper);
+            volume.wait_for_pass();
+        }
     }
     let mut slot = lock(&stream.appender);
     let batch = take(stream, &mut slot, keeper)?;
@@ -148,6 +158,7 @@ fn write(stream: &Arc<Stream>, volume: &Volume, keeper: &Sender<Job>) -> Option<
             appender.reserved(allocated);
             if grown {
                 volume.look();
+                ask_for_room(volume, keeper);
             }
             add(&volume.counters.written_bytes, appended.bytes);
             Some(appended)
@@ -181,9 +192,17 @@ fn no_key(stream: &Stream, volume: &Volume, error: &std::io::Error) -> Error {
     volume.fail("add a key in", &stream.folder, error)
 }
 
+/// Tells the keeper if there is little room, unless it knows.
+fn ask_for_room(volume: &Volume, keeper: &Sender<Job>) {
+    let is_little = volume.watch.space().pressure != Pressure::Ample;
+    if is_little && !volume.retain_asked.swap(true, Ordering::Relaxed) {
+        // The keeper is gone only after all committers.
+        let _ = keeper.send(Job::Retain);
+    }
+}
+
 /// Creates the next segment of a stream, durable under its name before anything is in it.
 fn begin_segment(stream: &Arc<Stream>, volume: &Volume, batch: &Batch) -> Option<Appender> {
-    volume.look();
     if let Some(full) = volume.watch.refusal() {
         if batch.is_waited_for() {
             stream.give_up(&full);
@@ -264,6 +283,7 @@ fn sync(stream: &Arc<Stream>, volume: &Volume, appended: &Appended, keeper: &Sen
             volume.counters.durable(now.saturating_sub(pending.finished));
             pending.fragment.state = FragmentState::Persisted;
             state.sums.add(&pending.fragment);
+            state.kept.arrived(&pending.fragment);
             state.next_ordinal = pending.fragment.ordinal + 1;
             state.discontinuities = pending.fragment.discontinuities;
             state.ring.push(&pending.fragment, pending.payload);

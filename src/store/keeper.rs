@@ -13,6 +13,7 @@ use bytes::Bytes;
 use kinora_base::ErrorKind;
 
 use crate::error::{is_full, is_local, is_out_of_files};
+use crate::expiry::pass_unless_busy;
 use crate::index::Watermark;
 use crate::retention::{Ballast, Pressure};
 use crate::segment::{Sealing, seal};
@@ -26,6 +27,12 @@ use crate::{Error, Stream};
 /// behind the watermark is read again after a crash.
 const INTERVAL: Duration = Duration::from_secs(5);
 
+/// How often limits are put into effect.
+const RETAIN_EVERY: Duration = Duration::from_secs(1);
+
+/// How soon after the last time, when there is little room.
+const RETAIN_AT_MOST_EVERY: Duration = Duration::from_millis(100);
+
 /// Work for the keeper.
 #[derive(Debug)]
 pub(crate) enum Job {
@@ -37,6 +44,8 @@ pub(crate) enum Job {
     Configurations(Arc<Stream>, Vec<(u32, Bytes)>),
     /// Add the durable stops of this stream to the index.
     Stops(Arc<Stream>),
+    /// There is little room: see what may go.
+    Retain,
     /// End, after everything sent before.
     Stop,
 }
@@ -50,19 +59,31 @@ pub(crate) struct Keeper {
     /// What failed for want of room, or of the right to write in the stream's folder.
     again: Vec<Job>,
     marked: HashMap<i64, u64>,
+    floors: HashMap<i64, u64>,
     last: Duration,
+    /// When limits were last put into effect, and why that failed.
+    retained: (Duration, Option<String>),
 }
 
 impl Keeper {
     /// A keeper that ends without finishing its work once `abrupt` is set.
     pub(crate) fn new(volume: Arc<Volume>, streams: Streams, abrupt: Arc<AtomicBool>) -> Self {
         let last = volume.clock.monotonic();
-        Self { volume, streams, abrupt, again: Vec::new(), marked: HashMap::new(), last }
+        Self {
+            volume,
+            streams,
+            abrupt,
+            again: Vec::new(),
+            marked: HashMap::new(),
+            floors: HashMap::new(),
+            last,
+            retained: (last, None),
+        }
     }
 
     /// The keeper's thread.
     pub(crate) fn run(mut self, jobs: &Receiver<Job>) {
-        while self.turn(jobs.recv_timeout(INTERVAL)) {}
+        while self.turn(jobs.recv_timeout(RETAIN_EVERY)) {}
     }
 
     /// Does the job that came, if one did, and the routine when it is due; false at the end.
@@ -71,17 +92,31 @@ impl Keeper {
             return false;
         }
         let now = self.volume.clock.monotonic();
+        let mut wait = RETAIN_EVERY;
         let due = match job {
             Err(RecvTimeoutError::Disconnected) | Ok(Job::Stop) => {
                 self.routine();
                 return false;
             }
-            Err(RecvTimeoutError::Timeout) => true,
+            Err(RecvTimeoutError::Timeout) => {
+                wait = Duration::ZERO;
+                self.volume.by_hand || now.saturating_sub(self.last) >= INTERVAL
+            }
             Ok(job) => {
+                if matches!(job, Job::Retain) {
+                    // Whoever is refused for want of room waits for this.
+                    let refused = self.volume.watch.refusal().is_some();
+                    wait = if refused { Duration::ZERO } else { RETAIN_AT_MOST_EVERY };
+                    self.volume.retain_asked.store(false, Ordering::Relaxed);
+                }
                 self.work(job);
                 now.saturating_sub(self.last) >= INTERVAL
             }
         };
+        if now.saturating_sub(self.retained.0) >= wait {
+            self.retained.0 = now;
+            self.retain();
+        }
         if due {
             self.last = now;
             self.routine();
@@ -105,7 +140,7 @@ impl Keeper {
                 }
             }
             Job::Stops(stream) => self.index_stops(stream),
-            Job::Stop => {}
+            Job::Retain | Job::Stop => {}
         }
     }
 
@@ -160,8 +195,9 @@ impl Keeper {
         };
         match added {
             Ok(()) => {
-                sealing.sealed.set_indexed();
                 let mut state = lock(&stream.state);
+                sealing.sealed.set_indexed();
+                state.sums.file_bytes += sealing.sealed.row.file_bytes;
                 state.longest_producer_us =
                     state.longest_producer_us.max(sealing.sealed.row.producer.length_us());
                 state.longest_server_us = state.longest_server_us.max(sealing.sealed.row.server.length_us());
@@ -170,6 +206,20 @@ impl Keeper {
             Err(error) if self.must_repeat(&error) => self.again.push(Job::Index(stream, sealing)),
             Err(_) => {}
         }
+    }
+
+    /// Puts the limits into effect. What fails is tried again; the log tells it once.
+    fn retain(&mut self) {
+        self.volume.retain_asked.store(false, Ordering::Relaxed);
+        if self.volume.failure().is_some() {
+            return;
+        }
+        let complaint = pass_unless_busy(&self.volume, &self.streams).err().map(|error| error.message);
+        if let Some(complaint) = complaint.as_ref().filter(|_| complaint != self.retained.1) {
+            tracing::error!("what has expired cannot be deleted: {complaint}");
+        }
+        self.retained.1 = complaint;
+        self.volume.passed();
     }
 
     /// Whether a failure of the index is only want of room. Any other is the volume's: SQLite's
@@ -206,22 +256,27 @@ impl Keeper {
             return;
         }
         let streams: Vec<_> = lock(&self.streams).values().cloned().collect();
-        let mut marks = Vec::new();
+        let (mut marks, mut floors) = (Vec::new(), Vec::new());
         for stream in streams {
             let mut state = lock(&stream.state);
             if state.ledger.has_waiting() {
                 // There was no room for them; perhaps there is now.
                 stream.enqueue(&mut state);
             }
+            let floor = state.kept.expired.floor;
+            if floor > 0 && self.floors.insert(stream.id, floor) != Some(floor) {
+                floors.push((stream.id, floor));
+            }
             let Some(open) = state.segments.open.as_ref() else { continue };
             if self.marked.insert(stream.id, open.durable_to) != Some(open.durable_to) {
                 marks.push(Watermark { stream: stream.id, segment: open.id.0, durable_to: open.durable_to });
             }
         }
-        if let Err(error) = self.volume.database.set_watermarks(&marks, self.volume.clock.wall()) {
+        if let Err(error) = self.volume.database.set_watermarks(&marks, &floors, self.volume.trust()) {
             // Without room the watermarks stay as they are: recovery reads a little more.
             let _ = self.must_repeat(&error);
             self.marked.clear();
+            self.floors.clear();
         }
     }
 }

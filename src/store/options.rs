@@ -18,8 +18,14 @@ pub struct Options {
     pub max_fragment_bytes: u32,
     /// Most payload bytes of one stream that may wait for the disk.
     pub max_uncommitted_bytes: u64,
+    /// How long fragments are kept since they arrived, unless their stream says otherwise.
+    pub max_age: Option<Duration>,
+    /// How many payload bytes a stream keeps, unless it says otherwise.
+    pub max_bytes: Option<u64>,
+    /// How many bytes the files of all streams may take together.
+    pub max_total_bytes: Option<u64>,
     /// How much of the volume shall stay free, in bytes: a fiftieth of it, 16 MiB to 1 GiB, if not
-    /// given. When only a quarter of that is left, fragments are refused.
+    /// given. The oldest segments go for it; when only a quarter of it is left, fragments are refused.
     pub keep_free_bytes: Option<u64>,
     /// How fast everything that is sealed is read again in the background, to find damage, in bytes a
     /// second; 0: not at all.
@@ -39,6 +45,9 @@ impl Default for Options {
             committers: 4,
             max_fragment_bytes: 52 << 20,
             max_uncommitted_bytes: 64 << 20,
+            max_age: None,
+            max_bytes: None,
+            max_total_bytes: None,
             keep_free_bytes: None,
             // A terabyte in a bit more than a day, at a tenth of what a single disk reads.
             scrub_bytes_per_second: 10_000_000,

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use kinora_base::{FragmentNumber, WallTime};
 
-use crate::index::{Beginning, Span};
+use crate::index::{Beginning, SegmentRow, Span};
+use crate::kept::View;
 use crate::sync::lock;
 use crate::{Axis, Error, Fragment, Query, Stream};
 
@@ -23,6 +24,7 @@ struct Found<'a> {
     query: &'a Query,
     /// What is known to be damaged is not found.
     damaged: Arc<BTreeSet<FragmentNumber>>,
+    view: View,
     fragments: Vec<Fragment>,
     /// `fragments` is sorted up to here.
     sorted: usize,
@@ -30,7 +32,8 @@ struct Found<'a> {
 
 impl<'a> Found<'a> {
     fn new(query: &'a Query, stream: &Stream) -> Self {
-        Self { query, damaged: stream.damaged_fragments(), fragments: Vec::new(), sorted: 0 }
+        let view = lock(&stream.state).kept.view();
+        Self { query, damaged: stream.damaged_fragments(), view, fragments: Vec::new(), sorted: 0 }
     }
 
     fn key(&self, time: WallTime, number: u64) -> Key {
@@ -50,6 +53,9 @@ impl<'a> Found<'a> {
     }
 
     fn offer(&mut self, fragment: Fragment) {
+        if !self.view.shows(&fragment) {
+            return;
+        }
         let start = fragment.start(self.query.axis);
         let end = start.offset_micros(i64::try_from(fragment.duration_us).unwrap_or(i64::MAX));
         if self.query.start.is_some_and(|from| end <= from) || self.query.end.is_some_and(|to| start >= to) {
@@ -114,9 +120,11 @@ impl Stream {
             let rows = self.volume.database.segments_by_number(self.id, 0, below, true, 1)?;
             let Some(row) = rows.into_iter().next() else { break };
             below = row.first;
-            let Some(sealed) = self.listed(row)? else { continue };
+            let Some(sealed) = self.shown(row)? else { continue };
+            let view = lock(&self.state).kept.view();
             let missing = count - fragments.len();
-            fragments.extend(sealed.fragments().rev().take(missing));
+            let shown = sealed.fragments().rev().filter(|fragment| view.shows(fragment));
+            fragments.extend(shown.take(missing));
         }
         Ok(())
     }
@@ -186,17 +194,21 @@ fn by_time(stream: &Stream, below: u64, longest_us: i64, found: &mut Found<'_>) 
                 return Ok(());
             }
             if overlaps(&covered, query.start, query.end) {
-                let sealed = stream.listed(row)?;
-                sealed
-                    .iter()
-                    .flat_map(|sealed| sealed.fragments())
-                    .for_each(|fragment| found.offer(fragment));
+                offer_all(stream, row, found)?;
             }
         }
         if fetched < ROWS {
             return Ok(());
         }
     }
+}
+
+/// Offers what is shown of a segment.
+fn offer_all(stream: &Stream, row: SegmentRow, found: &mut Found<'_>) -> Result<(), Error> {
+    if let Some(sealed) = stream.shown(row)? {
+        sealed.fragments().for_each(|fragment| found.offer(fragment));
+    }
+    Ok(())
 }
 
 fn by_number(stream: &Stream, below: u64, found: &mut Found<'_>) -> Result<(), Error> {
@@ -226,11 +238,7 @@ fn by_number(stream: &Stream, below: u64, found: &mut Found<'_>) -> Result<(), E
                 from = row.first + 1;
             }
             if overlaps(&row.server, query.start, query.end) {
-                let sealed = stream.listed(row)?;
-                sealed
-                    .iter()
-                    .flat_map(|sealed| sealed.fragments())
-                    .for_each(|fragment| found.offer(fragment));
+                offer_all(stream, row, found)?;
             }
         }
         if fetched < ROWS {

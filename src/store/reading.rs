@@ -32,7 +32,9 @@ impl Stream {
             let state = lock(&self.state);
             self.exists(&state)?;
             let pending = state.pending.iter().rev().map(|pending| pending.fragment.clone());
-            tail.fragments.extend(pending.chain(state.segments.newest_first()).take(count));
+            let view = state.kept.view();
+            let shown = pending.chain(state.segments.newest_first()).filter(|fragment| view.shows(fragment));
+            tail.fragments.extend(shown.take(count));
             tail.open = state.under_way.as_ref().and_then(|under_way| {
                 let begin = under_way.begin;
                 Some(OpenFragment {
@@ -126,18 +128,18 @@ impl Stream {
     pub(crate) fn locate(&self, number: FragmentNumber) -> Result<Location, Error> {
         let missing =
             || Error::new(ErrorKind::NotFound, format!("stream '{}' has no fragment {number}", self.name));
-        let below = {
+        let (below, view) = {
             let state = lock(&self.state);
+            let view = state.kept.view();
             if let Some(location) = state.segments.find(number.get()) {
-                return Ok(location);
+                return Some(location).filter(|found| view.shows(&found.fragment)).ok_or_else(missing);
             }
-            state.segments.first_in_memory()
+            (state.segments.first_in_memory(), view)
         };
         let row = self.volume.database.segment_of(self.id, number.get())?;
-        let row = row.filter(|row| row.first < below).ok_or_else(missing)?;
-        if number.get() > row.last {
-            return Err(missing());
-        }
-        Location::in_sealed(self.sealed(row)?.as_ref(), number.get()).ok_or_else(missing)
+        let row = row.filter(|row| row.first < below && number.get() <= row.last).ok_or_else(missing)?;
+        let sealed = self.shown(row)?.ok_or_else(missing)?;
+        let found = Location::in_sealed(&sealed, number.get());
+        found.filter(|found| view.shows(&found.fragment)).ok_or_else(missing)
     }
 }

@@ -45,7 +45,7 @@ pub fn rebuild_index(data_dir: &Path) -> Result<Rebuilt, Error> {
     let database = Database::open(&new)?;
     // The time is asked for only where a stream has lost both its file and its segments' headers.
     let clock = Arc::new(ManualClock::at(WallTime::EARLIEST));
-    let volume = Arc::new(Volume::new((data_dir, Arc::new(LocalDisk)), options, clock, database));
+    let volume = Arc::new(Volume::new((data_dir, Arc::new(LocalDisk)), options, clock, database)?);
     let mut report = Recovery::default();
     let mut rebuilt = Rebuilt::default();
     for name in Survey::of(&LocalDisk, &volume.streams())?.names {

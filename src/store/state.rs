@@ -13,7 +13,8 @@ use tokio::sync::{oneshot, watch};
 
 use crate::configurations::Configurations;
 use crate::duplicates::Newest;
-use crate::index::Totals;
+use crate::index::{SegmentRow, Totals};
+use crate::kept::Kept;
 use crate::ledger::Ledger;
 use crate::segment::Append;
 use crate::segments::Segments;
@@ -93,6 +94,8 @@ pub(crate) struct Sums {
     pub(crate) producer_range: Option<(WallTime, WallTime)>,
     pub(crate) fragments: u64,
     pub(crate) bytes: u64,
+    /// Length of the files of segments that the index has.
+    pub(crate) file_bytes: u64,
 }
 
 impl Sums {
@@ -105,6 +108,13 @@ impl Sums {
         self.producer_range = Some((low.min(start), high.max(end)));
         self.fragments += 1;
         self.bytes += u64::from(fragment.bytes);
+    }
+
+    /// Takes a segment out whose file was deleted. Numbers and times stay as they were.
+    pub(crate) fn forget(&mut self, row: &SegmentRow) {
+        self.fragments = self.fragments.saturating_sub(u64::from(row.count));
+        self.bytes = self.bytes.saturating_sub(row.bytes);
+        self.file_bytes = self.file_bytes.saturating_sub(row.file_bytes);
     }
 }
 
@@ -134,6 +144,8 @@ pub(crate) struct State {
     pub(crate) pending_bytes: u64,
     /// Whether a mark shall be written.
     pub(crate) mark: bool,
+    /// Whether the open segment shall be sealed although there is room in it.
+    pub(crate) rotate: bool,
     /// Whether the committer has been told of the stream.
     pub(crate) queued: bool,
     pub(crate) ledger: Ledger,
@@ -142,6 +154,8 @@ pub(crate) struct State {
     pub(crate) segments: Segments,
     pub(crate) configurations: Configurations,
     pub(crate) sums: Sums,
+    /// What shall be kept, and what has expired.
+    pub(crate) kept: Kept,
     /// Longest span of an indexed segment on the producer axis, in microseconds: how much earlier
     /// than a time a segment may begin that reaches it.
     pub(crate) longest_producer_us: i64,
@@ -171,6 +185,7 @@ impl State {
             pending: VecDeque::new(),
             pending_bytes: 0,
             mark: false,
+            rotate: false,
             queued: false,
             ledger: Ledger::default(),
             newest: Newest::default(),
@@ -178,6 +193,7 @@ impl State {
             segments: Segments::default(),
             configurations,
             sums: Sums::default(),
+            kept: Kept::default(),
             longest_producer_us: 0,
             longest_server_us: 0,
             last_received: None,
@@ -245,6 +261,7 @@ impl From<Totals> for Sums {
             producer_range: Some((totals.producer_first, totals.producer_end)),
             fragments: totals.count,
             bytes: totals.bytes,
+            file_bytes: totals.file_bytes,
         }
     }
 }

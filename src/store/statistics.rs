@@ -46,6 +46,8 @@ pub struct Statistics {
     pub out_of_service: u64,
     /// Payload bytes that wait for the disk now.
     pub queued_bytes: u64,
+    /// Segments that were deleted because a limit was reached.
+    pub expired_segments: u64,
     /// Segments open now.
     pub open_segments: u64,
     /// Stops noted, by cause in the order of [`Cause::ALL`].
@@ -76,6 +78,7 @@ pub(crate) struct Counters {
     pub(crate) damaged_places: AtomicU64,
     pub(crate) out_of_service: AtomicU64,
     pub(crate) queued_bytes: AtomicU64,
+    pub(crate) expired_segments: AtomicU64,
     pub(crate) open_segments: AtomicU64,
     pub(crate) stops: [AtomicU64; Cause::ALL.len()],
     latency: [AtomicU64; Statistics::LATENCY_BOUNDS_US.len() + 1],
@@ -125,6 +128,7 @@ impl Counters {
             damaged_places: get(&self.damaged_places),
             out_of_service: get(&self.out_of_service),
             queued_bytes: get(&self.queued_bytes),
+            expired_segments: get(&self.expired_segments),
             open_segments: get(&self.open_segments),
             stops: std::array::from_fn(|cause| self.stops.get(cause).map_or(0, get)),
         }

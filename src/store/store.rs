@@ -9,6 +9,7 @@ use kinora_base::{Clock, ErrorKind, StreamName};
 use crate::configurations::Configurations;
 use crate::deleted;
 use crate::disk::{replace_small, sync_failed};
+use crate::expiry::{outlook, pass};
 use crate::folder::{FolderLock, put_clean, taken};
 use crate::format::{Clean, CleanStream, StreamFile};
 use crate::index::Database;
@@ -24,7 +25,8 @@ use crate::sync::lock;
 use crate::volume::{Health, Volume};
 use crate::workers::{ByHand, Workers};
 use crate::{
-    Arrival, Cause, Disk, Error, Foreign, LocalDisk, Options, Recovery, Scrubbed, Space, Statistics, Stream,
+    Arrival, Cause, Defaults, Disk, Error, Foreign, LocalDisk, Options, Outlook, Recovery, Scrubbed, Space,
+    Statistics, Stream,
 };
 
 /// All streams under one data directory. Cheap to clone; the last clone to go does not close it:
@@ -102,7 +104,7 @@ impl Store {
         Ballast::prepare(disk.as_ref(), data_dir, options.keep_free_bytes)?;
         let database = Database::open(&data_dir.join(Database::NAME))?;
         let lanes: Lanes = (0..options.committers.max(1)).map(|_| Arc::new(Lane::default())).collect();
-        let mut volume = Volume::new((data_dir, disk), options, clock, database);
+        let mut volume = Volume::new((data_dir, disk), options, clock, database)?;
         volume.by_hand = by_hand;
         let volume = Arc::new(volume);
         let opened = open_streams(&volume, &lanes)?;
@@ -112,6 +114,8 @@ impl Store {
             Workers::ByHand(workers) => Some(Arc::clone(workers)),
             Workers::Threads(_) => None,
         };
+        // What has expired is not shown even for a moment. What cannot be deleted is tried again.
+        let _ = pass(&volume, &streams);
         let rate = Some(volume.options.scrub_bytes_per_second).filter(|rate| *rate > 0 && by_hand.is_none());
         let scrubber = rate.map(|rate| Scrubber::start(&volume, &streams, rate)).transpose()?;
         let running = Running { workers, scrubber, _lock: folder_lock };
@@ -174,6 +178,40 @@ impl Store {
     pub fn scrub(&self) -> Scrubbed {
         let never = &mut |_| ControlFlow::Continue(());
         scrub::pass(&self.0.volume, &self.0.streams, never).unwrap_or_default()
+    }
+
+    /// Puts all limits into effect now, instead of within a second. Blocks.
+    ///
+    /// # Errors
+    /// The first failure to delete something; it is tried again.
+    pub fn enforce(&self) -> Result<(), Error> {
+        pass(&self.0.volume, &self.0.streams)
+    }
+
+    /// The limits of streams that set none, and of all together.
+    #[must_use]
+    pub fn default_limits(&self) -> Defaults {
+        let options = &self.0.volume.options;
+        Defaults {
+            age_s: options.max_age.map(|age| age.as_secs()),
+            bytes: options.max_bytes,
+            total_bytes: options.max_total_bytes,
+        }
+    }
+
+    /// When room runs out at the present rate, and what would go first. Blocks.
+    ///
+    /// # Errors
+    /// Whatever the index reports.
+    pub fn outlook(&self) -> Result<Outlook, Error> {
+        outlook(&self.0.volume, &self.0.streams)
+    }
+
+    /// By how many microseconds the clock is ahead of what it would say without its last jump. Until a
+    /// jump has lasted as long as it is wide, recordings expire by the earlier of the two times.
+    #[must_use]
+    pub fn clock_ahead_us(&self) -> i64 {
+        self.0.volume.clock_ahead_us()
     }
 
     /// What the store has counted since it was opened.

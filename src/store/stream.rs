@@ -62,6 +62,10 @@ pub struct Stream {
     pub(crate) folder_gone: Mutex<bool>,
     pub(crate) keys: StreamKeys,
     pub(crate) damages: Mutex<Damages>,
+    /// Held while limits are put into effect or changed. Locked before all others.
+    pub(crate) retaining: Mutex<()>,
+    /// First numbers of segments that are gone but for their rows, for want of room.
+    pub(crate) stale_rows: Mutex<Vec<u64>>,
 }
 
 impl Stream {
@@ -90,6 +94,8 @@ impl Stream {
             folder_gone: Mutex::new(false),
             keys,
             damages: Mutex::default(),
+            retaining: Mutex::default(),
+            stale_rows: Mutex::default(),
         }
     }
 
@@ -113,11 +119,27 @@ impl Stream {
         for pending in &state.pending {
             sums.add(&pending.fragment);
         }
+        let (hidden, hidden_bytes) = state.kept.hidden();
+        let fragments = sums.fragments.saturating_sub(hidden);
+        let lowest = state.kept.lowest_shown();
+        let only_pinned = sums.fragments == state.kept.all_below().0;
+        let highest = state.kept.highest_pinned().filter(|_| only_pinned);
+        let last = highest.and_then(|(number, _)| FragmentNumber::new(number));
+        let last = last.or(sums.numbers.map(|(_, last)| last)).filter(|_| fragments > 0);
+        let end = highest.map(|(_, end)| end).or(sums.producer_range.map(|(_, end)| end));
+        let end = end.filter(|_| fragments > 0);
+        let first = lowest.and_then(|(number, _)| FragmentNumber::new(number));
+        // What was lowest before anything expired is told only while nothing has.
+        let ever = Some(sums).filter(|_| state.kept.expired.floor == 0);
         Summary {
-            numbers: sums.numbers,
-            producer_range: sums.producer_range,
-            fragments: sums.fragments,
-            bytes: sums.bytes,
+            numbers: last
+                .map(|last| (first.or(ever.and_then(|sums| Some(sums.numbers?.0))).unwrap_or(last), last)),
+            producer_range: end.map(|end| {
+                let start = lowest.map(|(_, start)| start);
+                (start.or(ever.and_then(|sums| Some(sums.producer_range?.0))).unwrap_or(end), end)
+            }),
+            fragments,
+            bytes: sums.bytes.saturating_sub(hidden_bytes),
             last_received: state.last_received,
             has_writer: state.writer.is_some(),
         }
@@ -188,6 +210,19 @@ impl Stream {
             found,
         };
         flaws.into_iter().map(place).collect()
+    }
+
+    /// As [`Self::listed`]; none as well if nothing of it is shown any more.
+    pub(crate) fn shown(&self, row: SegmentRow) -> Result<Option<Arc<Sealed>>, Error> {
+        let shown = || lock(&self.state).kept.view().shows_some(&row);
+        if !shown() {
+            return Ok(None);
+        }
+        match self.listed(row.clone()) {
+            // Its file may have expired just now.
+            _ if !shown() => Ok(None),
+            listed => listed,
+        }
     }
 
     /// Tells the stream's committer that there is something to write.

@@ -5,7 +5,9 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use kinora_base::{Clock, ErrorKind, StreamName, WallTime};
 
@@ -14,11 +16,15 @@ use crate::cache::Cache;
 use crate::error::{is_full, is_out_of_files};
 use crate::format::folder_name;
 use crate::index::Database;
-use crate::retention::{Pressure, Watch};
+use crate::retention::{Pressure, Rate, Trust, Watch};
 use crate::segment::Bounds;
 use crate::statistics::Counters;
+use crate::sync::lock;
 use crate::verified::Verified;
 use crate::{Disk, Error, Options};
+
+/// How long a committer waits for room that deleting what may go makes.
+const ROOM_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whether a store still does what it is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +52,16 @@ pub(crate) struct Volume {
     pub(crate) watch: Watch,
     /// Deleted streams, by identifier and time of creation, whose rows could not be deleted yet.
     pub(crate) to_forget: Mutex<Vec<(i64, WallTime)>>,
+    /// Which time recordings expire by.
+    trust: Mutex<Trust>,
+    /// Whether the keeper has been told that there is little room.
+    pub(crate) retain_asked: AtomicBool,
+    /// How fast data files grow.
+    pub(crate) rate: Mutex<Rate>,
+    /// How often limits were put into effect; those who need room wait for the next time.
+    passes: (Mutex<u64>, Condvar),
+    /// Held while the limits of all streams are put into effect.
+    pub(crate) passing: Mutex<()>,
     failure: OnceLock<Error>,
 }
 
@@ -56,10 +72,11 @@ impl Volume {
         options: Options,
         clock: Arc<dyn Clock>,
         database: Database,
-    ) -> Self {
+    ) -> Result<Self, Error> {
         let watch = Watch::new(options.keep_free_bytes);
         watch.look(disk.as_ref(), folder);
-        Self {
+        let trust = Trust::resume(database.last_seen()?, clock.wall(), clock.monotonic());
+        Ok(Self {
             folder: folder.to_owned(),
             disk,
             options,
@@ -72,8 +89,13 @@ impl Volume {
             by_hand: false,
             watch,
             to_forget: Mutex::default(),
+            trust: Mutex::new(trust),
+            retain_asked: AtomicBool::new(false),
+            rate: Mutex::default(),
+            passes: (Mutex::new(0), Condvar::new()),
+            passing: Mutex::default(),
             failure: OnceLock::new(),
-        }
+        })
     }
 
     /// The folder that holds one folder per stream.
@@ -136,6 +158,40 @@ impl Volume {
     pub(crate) fn health(&self) -> Health {
         let reason = self.failure().map(|error| error.message.clone());
         Health { ok: reason.is_none(), reason }
+    }
+
+    /// The time that recordings expire by.
+    pub(crate) fn trusted_now(&self) -> WallTime {
+        lock(&self.trust).look(self.clock.wall(), self.clock.monotonic())
+    }
+
+    /// What the next run must know of the time.
+    pub(crate) fn trust(&self) -> (WallTime, i64) {
+        let mut trust = lock(&self.trust);
+        trust.look(self.clock.wall(), self.clock.monotonic());
+        trust.kept()
+    }
+
+    /// By how many microseconds the clock is ahead of the time without its last jump.
+    pub(crate) fn clock_ahead_us(&self) -> i64 {
+        lock(&self.trust).ahead_us()
+    }
+
+    /// Notes that limits were put into effect.
+    pub(crate) fn passed(&self) {
+        *lock(&self.passes.0) += 1;
+        self.passes.1.notify_all();
+    }
+
+    /// Waits until limits were put into effect once more, or for [`ROOM_PATIENCE`].
+    pub(crate) fn wait_for_pass(&self) {
+        if self.by_hand {
+            return;
+        }
+        let (count, passed) = &self.passes;
+        let before = *lock(count);
+        let waited = passed.wait_timeout_while(lock(count), ROOM_PATIENCE, |count| *count == before);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Looks how much room is left.

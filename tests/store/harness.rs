@@ -26,10 +26,9 @@ pub(crate) fn options() -> Options {
         committers: 2,
         max_fragment_bytes: 1 << 20,
         max_uncommitted_bytes: 4 << 20,
-        keep_free_bytes: None,
         scrub_bytes_per_second: 0,
         takeover_grace: Duration::from_secs(2),
-        keys: None,
+        ..Options::default()
     }
 }
 

@@ -33,6 +33,8 @@ mod query;
 #[cfg(test)]
 mod reading;
 #[cfg(test)]
+mod retention;
+#[cfg(test)]
 mod seeds;
 #[cfg(test)]
 mod sim;

@@ -8,5 +8,6 @@ pub mod hls;
 pub mod login;
 pub mod media;
 mod query;
+pub mod retention;
 pub mod streams;
 pub mod timeline;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use kinora_base::{FragmentNumber, StreamName, WallTime};
@@ -13,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::gaps::AbsenceInfo;
 use super::query::{Query, limit};
+use super::retention::{Retention, StreamChange};
 use crate::api::error::ErrorBody;
 use crate::api::state::blocking;
 use crate::api::{ApiError, AppState};
@@ -44,6 +46,8 @@ pub struct StreamInfo {
     damaged_places: usize,
     /// Payload kilobits per second of the newest media.
     bitrate_kbps: Option<f64>,
+    /// What is kept of it.
+    retention: Retention,
     /// The tracks of the newest fragment.
     tracks: Vec<TrackInfo>,
 }
@@ -181,17 +185,22 @@ pub async fn get(
     Ok(Json(blocking(move || describe(&state, &stream)).await?))
 }
 
-/// Creates a stream, or leaves it as it is. Pushing media to a new name does the same.
-#[utoipa::path(put, path = "/v1/streams/{name}", tag = "streams", params(("name", description = "stream name")),
+/// Creates a stream if there is none of the name, and changes what the body names; limits take effect
+/// at once. Pushing media to a new name creates it, too.
+#[utoipa::path(put, path = "/v1/streams/{name}", tag = "streams", request_body(content = Option<StreamChange>),
+    params(("name", description = "stream name")),
     responses((status = 200, body = StreamInfo), (status = 201, body = StreamInfo), (status = 400, body = ErrorBody)))]
 pub async fn put(
     State(state): State<AppState>,
     Path(name): Path<String>,
+    body: Bytes,
 ) -> Result<(StatusCode, Json<StreamInfo>), ApiError> {
     let name = StreamName::new(&name)?;
+    let change = StreamChange::read(&body)?;
     let status = if state.store.stream(&name).is_some() { StatusCode::OK } else { StatusCode::CREATED };
     let info = blocking(move || {
         let stream = state.store.create_stream(&name)?;
+        change.apply(&state, &stream)?;
         describe(&state, &stream)
     })
     .await?;
@@ -236,6 +245,7 @@ fn describe(state: &AppState, stream: &Arc<Stream>) -> Result<StreamInfo, ApiErr
         },
         damaged_places: stream.damage_count(),
         bitrate_kbps: bitrate_kbps(&newest),
+        retention: Retention::of(state, stream),
         tracks,
     })
 }

@@ -10,6 +10,7 @@ mod join;
 mod keys;
 mod name;
 mod record;
+mod retention;
 mod segment;
 mod stream;
 
@@ -21,6 +22,7 @@ pub(crate) use entry::{ConfigurationEntry, Counts, Entry, Footer, StopEntry};
 pub(crate) use keys::{KeyFile, KeySlot, WrappedKey};
 pub(crate) use name::{FileName, SegmentFileName, folder_name, open_name};
 pub(crate) use record::{Kind, Record};
+pub(crate) use retention::RetentionFile;
 pub(crate) use segment::{SegmentHeader, SegmentId, Trailer};
 pub(crate) use stream::StreamFile;
 

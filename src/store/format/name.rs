@@ -2,7 +2,7 @@
 
 use kinora_base::{StreamName, WallTime};
 
-use super::{KeyFile, StreamFile, checksum};
+use super::{KeyFile, RetentionFile, StreamFile, checksum};
 
 /// Longest name of a folder (`NAME_MAX` of Linux), one less than a stream's name may have.
 const LONGEST: usize = 255;
@@ -95,6 +95,8 @@ pub(crate) enum FileName {
     Stream,
     /// The key file.
     Keys,
+    /// The retention file.
+    Retention,
     /// An open segment of which nothing could be read.
     SetAside,
     /// A small file that was being put in place.
@@ -109,7 +111,12 @@ impl FileName {
             Some(segment) => Some(Self::Segment(segment)),
             None if name == StreamFile::NAME => Some(Self::Stream),
             None if name == KeyFile::NAME => Some(Self::Keys),
-            None if matches!(name.strip_suffix(".new"), Some(StreamFile::NAME | KeyFile::NAME)) => {
+            None if name == RetentionFile::NAME => Some(Self::Retention),
+            None if matches!(
+                name.strip_suffix(".new"),
+                Some(StreamFile::NAME | KeyFile::NAME | RetentionFile::NAME)
+            ) =>
+            {
                 Some(Self::Unfinished)
             }
             None if aside()?.strip_suffix(".open") == name.strip_suffix(".damaged") => Some(Self::SetAside),

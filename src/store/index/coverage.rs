@@ -3,7 +3,7 @@
 //! All columns are in the index `segments_by_producer`, so that rows are read in one pass over
 //! it, without the table.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use kinora_base::WallTime;
 use rusqlite::{OptionalExtension, Row, params};
@@ -35,21 +35,23 @@ fn coverage(row: &Row<'_>) -> rusqlite::Result<Coverage> {
 
 impl Database {
     /// Gives `each` what the segments cover that begin from `from` to before `to` in producer time
-    /// and below the number `below`, by that time, until it breaks off.
+    /// and have a first number among `numbers`, by that time, until it breaks off.
     pub(crate) fn coverage(
         &self,
         stream: i64,
         (from, to): (WallTime, WallTime),
-        below: u64,
+        numbers: Range<u64>,
         mut each: impl FnMut(Coverage) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT producer_first, producer_end, count, bytes, damaged, runs, first FROM segments \
                  INDEXED BY segments_by_producer WHERE stream = ?1 AND producer_first >= ?2 \
-                 AND producer_first < ?3 AND first < ?4 ORDER BY producer_first",
+                 AND producer_first < ?3 AND first >= ?4 AND first < ?5 ORDER BY producer_first",
             )?;
-            let mut rows = statement.query(params![stream, from.as_micros(), to.as_micros(), int(below)])?;
+            let (first, below) = (int(numbers.start), int(numbers.end));
+            let mut rows =
+                statement.query(params![stream, from.as_micros(), to.as_micros(), first, below])?;
             while let Some(row) = rows.next()? {
                 if each(coverage(row)?).is_break() {
                     break;

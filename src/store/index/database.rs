@@ -31,7 +31,8 @@ CREATE TABLE streams (
     name TEXT NOT NULL UNIQUE,
     created INTEGER NOT NULL,
     longest_producer INTEGER NOT NULL DEFAULT 0,
-    longest_server INTEGER NOT NULL DEFAULT 0
+    longest_server INTEGER NOT NULL DEFAULT 0,
+    floor INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE segments (
     stream INTEGER NOT NULL,
@@ -65,7 +66,8 @@ CREATE TABLE totals (
     producer_end INTEGER NOT NULL,
     server_last INTEGER NOT NULL,
     count INTEGER NOT NULL,
-    bytes INTEGER NOT NULL
+    bytes INTEGER NOT NULL,
+    file_bytes INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE configurations (
     stream INTEGER NOT NULL,
@@ -105,7 +107,8 @@ CREATE TABLE damages (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE clock (
     one INTEGER PRIMARY KEY CHECK (one = 1),
-    last_seen INTEGER NOT NULL
+    last_seen INTEGER NOT NULL,
+    held INTEGER NOT NULL
 ) STRICT;
 ";
 

@@ -64,21 +64,41 @@ impl Database {
         })
     }
 
-    /// Forgets a segment and sums the stream's others up again.
-    pub(crate) fn remove_segment(&self, stream: i64, first: u64) -> Result<(), Error> {
+    /// Forgets segments and sums the stream's others up again.
+    pub(crate) fn remove_segments(&self, stream: i64, firsts: &[u64]) -> Result<(), Error> {
         self.write(|connection| {
-            connection.execute(
-                "DELETE FROM segments WHERE stream = ?1 AND first = ?2",
-                params![stream, int(first)],
-            )?;
+            for first in firsts {
+                connection
+                    .prepare_cached("DELETE FROM segments WHERE stream = ?1 AND first = ?2")?
+                    .execute(params![stream, int(*first)])?;
+            }
             connection.execute("DELETE FROM totals WHERE stream = ?1", [stream])?;
             connection.execute(
                 "INSERT INTO totals SELECT stream, min(lowest), max(last), min(producer_first), \
-                 max(producer_end), max(server_last), sum(count), sum(bytes) FROM segments \
+                 max(producer_end), max(server_last), sum(count), sum(bytes), sum(file_bytes) FROM segments \
                  WHERE stream = ?1 GROUP BY stream",
                 [stream],
             )?;
             Ok(())
+        })
+    }
+
+    /// Lowest number and earliest producer start in the segments from `from` to below `below`.
+    pub(crate) fn lowest(
+        &self,
+        stream: i64,
+        from: u64,
+        below: u64,
+    ) -> Result<Option<(u64, WallTime)>, Error> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT lowest, (SELECT producer_first FROM segments WHERE stream = ?1 AND first >= ?2 \
+                     AND first < ?3 ORDER BY producer_first LIMIT 1) FROM segments \
+                     WHERE stream = ?1 AND first >= ?2 AND first < ?3 ORDER BY first LIMIT 1",
+                )?
+                .query_row(params![stream, int(from), int(below)], |row| Ok((uint(row, 0)?, time(row, 1)?)))
+                .optional()
         })
     }
 
@@ -187,12 +207,13 @@ fn add_segment(connection: &Connection, stream: i64, row: &SegmentRow) -> rusqli
         .execute(params![stream, row.producer.length_us(), row.server.length_us()])?;
     connection
         .prepare_cached(
-            "INSERT INTO totals VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (stream) DO UPDATE SET \
+            "INSERT INTO totals VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (stream) DO UPDATE SET \
              first = min(first, excluded.first), last = max(last, excluded.last), \
              producer_first = min(producer_first, excluded.producer_first), \
              producer_end = max(producer_end, excluded.producer_end), \
              server_last = max(server_last, excluded.server_last), \
-             count = count + excluded.count, bytes = bytes + excluded.bytes",
+             count = count + excluded.count, bytes = bytes + excluded.bytes, \
+             file_bytes = file_bytes + excluded.file_bytes",
         )?
         .execute(params![
             stream,
@@ -203,6 +224,7 @@ fn add_segment(connection: &Connection, stream: i64, row: &SegmentRow) -> rusqli
             row.server.last.as_micros(),
             row.count,
             int(row.bytes),
+            int(row.file_bytes),
         ])?;
     Ok(())
 }

@@ -21,6 +21,8 @@ pub(crate) struct StreamRow {
     pub(crate) longest_producer_us: i64,
     /// Longest span of one segment on the server axis, in microseconds, or more.
     pub(crate) longest_server_us: i64,
+    /// Fragments below this number had expired at some time.
+    pub(crate) floor: u64,
     pub(crate) totals: Option<Totals>,
 }
 
@@ -34,6 +36,8 @@ pub(crate) struct Totals {
     pub(crate) server_last: WallTime,
     pub(crate) count: u64,
     pub(crate) bytes: u64,
+    /// Length of their files.
+    pub(crate) file_bytes: u64,
 }
 
 /// How far an open segment was known to be durable at some time.
@@ -59,7 +63,7 @@ impl Database {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT s.id, s.name, s.created, s.longest_producer, s.longest_server, t.first, t.last, \
-                 t.producer_first, t.producer_end, t.server_last, t.count, t.bytes \
+                 t.producer_first, t.producer_end, t.server_last, t.count, t.bytes, t.file_bytes, s.floor \
                  FROM streams s LEFT JOIN totals t ON t.stream = s.id WHERE ?1 IS NULL OR s.id = ?1",
             )?;
             let rows = statement.query_map([id], |row| {
@@ -73,10 +77,12 @@ impl Database {
                         server_last: time(row, 9)?,
                         count: uint(row, 10)?,
                         bytes: uint(row, 11)?,
+                        file_bytes: uint(row, 12)?,
                     }),
                 };
                 let name: String = row.get(1)?;
                 let (id, created) = (row.get(0)?, time(row, 2)?);
+                let floor = uint(row, 13)?;
                 let (longest_producer_us, longest_server_us) = (row.get(3)?, row.get(4)?);
                 Ok(StreamName::new(&name).ok().map(|name| StreamRow {
                     id,
@@ -84,6 +90,7 @@ impl Database {
                     created,
                     longest_producer_us,
                     longest_server_us,
+                    floor,
                     totals,
                 }))
             })?;
@@ -178,23 +185,37 @@ impl Database {
         Ok(found)
     }
 
-    /// Keeps watermarks and the time, together.
-    pub(crate) fn set_watermarks(&self, marks: &[Watermark], now: WallTime) -> Result<(), Error> {
+    /// Keeps watermarks, the floors of streams, and the time without the clock's last jump with how long
+    /// that has lasted.
+    pub(crate) fn set_watermarks(
+        &self,
+        marks: &[Watermark],
+        floors: &[(i64, u64)],
+        (now, held_us): (WallTime, i64),
+    ) -> Result<(), Error> {
         self.write(|connection| {
+            for (stream, floor) in floors {
+                connection
+                    .prepare_cached("UPDATE streams SET floor = ?2 WHERE id = ?1")?
+                    .execute(params![stream, int(*floor)])?;
+            }
             for mark in marks {
                 connection
                     .prepare_cached("INSERT OR REPLACE INTO watermarks VALUES (?1, ?2, ?3)")?
                     .execute(params![mark.stream, mark.segment, int(mark.durable_to)])?;
             }
-            connection.execute("INSERT OR REPLACE INTO clock VALUES (1, ?1)", [now.as_micros()])?;
+            connection
+                .execute("INSERT OR REPLACE INTO clock VALUES (1, ?1, ?2)", [now.as_micros(), held_us])?;
             Ok(())
         })
     }
 
-    /// The last time that was kept.
-    pub(crate) fn last_seen(&self) -> Result<Option<WallTime>, Error> {
+    /// The trusted time of the last run, and how long a jump of the clock had been held.
+    pub(crate) fn last_seen(&self) -> Result<Option<(WallTime, i64)>, Error> {
         self.read(|connection| {
-            connection.query_row("SELECT last_seen FROM clock", [], |row| time(row, 0)).optional()
+            connection
+                .query_row("SELECT last_seen, held FROM clock", [], |row| Ok((time(row, 0)?, row.get(1)?)))
+                .optional()
         })
     }
 

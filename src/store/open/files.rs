@@ -28,6 +28,7 @@ pub(crate) struct Files {
     pub(crate) trusted: bool,
     /// What is not ours.
     pub(crate) foreign: Vec<Foreign>,
+    pub(crate) has_retention_file: bool,
 }
 
 impl Files {
@@ -44,6 +45,7 @@ impl Files {
                 }
                 Some((_, FileName::Stream)) => files.has_stream_file = true,
                 Some((_, FileName::Keys)) => files.has_keys = true,
+                Some((_, FileName::Retention)) => files.has_retention_file = true,
                 Some((name, FileName::Unfinished)) => files.remnants.push(folder.join(name)),
                 Some((_, FileName::SetAside)) => files.set_aside += 1,
                 None => {
@@ -68,6 +70,7 @@ impl Files {
     pub(crate) fn is_bare(&self) -> bool {
         !self.has_stream_file
             && !self.has_keys
+            && !self.has_retention_file
             && self.sealed.is_empty()
             && self.open.is_empty()
             && self.set_aside == 0

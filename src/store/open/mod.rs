@@ -17,13 +17,14 @@ use std::sync::Arc;
 
 use kinora_base::{FragmentNumber, StreamName, WallTime};
 
-use self::files::created;
+use self::files::{created, unknown_version};
 use crate::configurations::Configurations;
-use crate::disk::sync_failed;
+use crate::disk::{read_small, sync_failed};
 use crate::duplicates::Newest;
 use crate::error::{is_full, is_local};
-use crate::format::{CleanStream, FileName, KeyFile};
+use crate::format::{CleanStream, FileName, KeyFile, Malformed, RetentionFile};
 use crate::index::{SegmentRow, StreamRow, Watermark};
+use crate::kept::Kept;
 use crate::keys::StreamKeys;
 use crate::ledger::{Cause, Ledger, Stop};
 use crate::segment::{Appender, LoadFailed, Recovered, Sealed};
@@ -78,7 +79,8 @@ pub(crate) fn index_stream(
     let files = Files::list(volume.disk.as_ref(), &folder)?;
     let Some(created) = created(volume, name, &files)? else { return Ok(()) };
     let id = volume.database.add_stream(name, created).map_err(Failed::All)?;
-    let mut opening = Opening { volume, name, folder: &folder, id, report };
+    let mut opening = Opening { volume, name, folder: &folder, id, report, kept: Kept::default() };
+    opening.kept = opening.kept()?;
     opening.reconcile(&files)?;
     files.open.iter().try_for_each(|first| opening.index_open_segment(*first))
 }
@@ -118,7 +120,8 @@ fn open_stream(
         None => volume.database.add_stream(name, created).map_err(Failed::All)?,
     };
     let watermark = known.watermark.filter(|_| known.row.is_some_and(|row| row.id == id));
-    let mut opening = Opening { volume, name, folder: &folder, id, report };
+    let mut opening = Opening { volume, name, folder: &folder, id, report, kept: Kept::default() };
+    opening.kept = opening.kept()?;
     let keys = opening.keys(created)?;
     if !files.trusted {
         opening.reconcile(&files)?;
@@ -141,6 +144,7 @@ fn open_stream(
         volume.database.add_damages(id, &places).map_err(Failed::All)?;
     }
     stream.know(known.damages.into_iter().chain(places).collect());
+    stream.measure()?;
     Ok(Some(stream))
 }
 
@@ -150,6 +154,7 @@ struct Opening<'a> {
     folder: &'a Path,
     id: i64,
     report: &'a mut Recovery,
+    kept: Kept,
 }
 
 impl Opening<'_> {
@@ -200,6 +205,23 @@ impl Opening<'_> {
         self.report.damages.iter().filter_map(place).collect()
     }
 
+    /// What the stream shall keep. If that cannot be read, nothing expires until it is set anew.
+    fn kept(&mut self) -> Result<Kept, Error> {
+        let path = self.folder.join(RetentionFile::NAME);
+        let content = read_small(self.volume.disk.as_ref(), &path, RetentionFile::LONGEST)
+            .map_err(|error| Error::io("read", &path, &error))?;
+        match content.as_deref().map(RetentionFile::decode) {
+            None => Ok(Kept::default()),
+            Some(Ok(file)) => Ok(Kept::of(file)),
+            Some(Err(Malformed::Version(version))) => Err(unknown_version(&path, version)),
+            Some(Err(reason)) => {
+                let message = format!("what the stream shall keep cannot be read: the file {reason}");
+                self.damage(&path, 0, None, format!("{message}; nothing expires until limits are set"));
+                Ok(Kept { suspended: Some(message), ..Kept::default() })
+            }
+        }
+    }
+
     /// What is kept in memory, given the open segment and how an orderly shutdown left the stream.
     fn state(
         &mut self,
@@ -209,7 +231,7 @@ impl Opening<'_> {
     ) -> Result<(State, Option<Appender>), Failed> {
         let database = &self.volume.database;
         let known = database.newest_configurations(self.id, Configurations::KEPT).map_err(Failed::All)?;
-        let after_known = known.last().map_or(1, |(id, _)| id + 1);
+        let after_known = known.last().map_or(1, |(id, _)| id + 1).max(self.kept.expired.next_configuration);
         // One that cannot be read gets another identifier when it comes again.
         let readable = |(id, record): (u32, _)| Some((id, keys.configuration(&record).ok()?));
         let known: Vec<_> = known.into_iter().filter_map(readable).collect();
@@ -217,13 +239,19 @@ impl Opening<'_> {
             Some(clean) => Configurations::new(known, clean.next_configuration.max(after_known), 0),
             None => Configurations::new(known, after_known, Configurations::MOST_IN_FLIGHT),
         });
+        state.kept = std::mem::take(&mut self.kept);
+        let expired = state.kept.expired;
+        state.recorded = expired.spent;
+        state.epoch = expired.epoch;
+        state.next_ordinal = expired.next_ordinal;
         if let Some(row) = database.stream(self.id).map_err(Failed::All)? {
             state.longest_producer_us = row.longest_producer_us;
             state.longest_server_us = row.longest_server_us;
+            state.kept.expired.floor = state.kept.expired.floor.max(row.floor);
             state.last_received = row.totals.map(|totals| totals.server_last);
             state.sums = row.totals.map(Sums::from).unwrap_or_default();
         }
-        let has_segments = open.is_some() || state.sums.fragments > 0;
+        let has_segments = open.is_some() || state.sums.fragments > 0 || expired.spent > 0;
         let newest = database.segments_by_number(self.id, 0, u64::MAX, true, Newest::MAX_SEGMENTS);
         let mut newest = newest.map_err(Failed::All)?.into_iter();
         if let Some(row) = newest.next() {
@@ -301,9 +329,9 @@ impl Opening<'_> {
 
     /// Takes over what the newest sealed segment tells.
     fn resume_sealed(&mut self, state: &mut State, row: SegmentRow) -> Result<(), Error> {
-        state.next_ordinal = row.first_ordinal + u64::from(row.count);
-        state.recorded = row.spent;
-        state.epoch = row.epoch;
+        state.next_ordinal = state.next_ordinal.max(row.first_ordinal + u64::from(row.count));
+        state.recorded = state.recorded.max(row.spent);
+        state.epoch = state.epoch.max(row.epoch);
         let path = self.folder.join(row.file_name());
         match Sealed::load_or_salvage(self.volume.disk.as_ref(), &path, self.name, Some(&row)) {
             Ok((sealed, flaws)) => {

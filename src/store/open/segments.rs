@@ -52,11 +52,19 @@ impl Opening<'_> {
             database.add_segments(self.id, &added).map_err(Failed::All)?;
         }
         let present: BTreeSet<u64> = files.sealed.iter().map(|(first, _)| *first).collect();
-        for first in rows.difference(&present) {
-            let row = database.segment_of(self.id, *first).map_err(Failed::All)?;
-            database.remove_segment(self.id, *first).map_err(Failed::All)?;
-            // A segment that has its open name again was never sealed; any other is lost.
-            if !files.open.contains(first) {
+        let missing: Vec<u64> = rows.difference(&present).copied().collect();
+        let mut gone = Vec::new();
+        for first in &missing {
+            gone.push((first, database.segment_of(self.id, *first).map_err(Failed::All)?));
+        }
+        if !missing.is_empty() {
+            database.remove_segments(self.id, &missing).map_err(Failed::All)?;
+        }
+        for (first, row) in gone {
+            // A segment that has its open name again was never sealed, and one that nobody may see
+            // any more has expired; any other is lost.
+            let expired = row.as_ref().is_some_and(|row| !self.kept.view().shows_some(row));
+            if !expired && !files.open.contains(first) {
                 let name = row.map(|row| row.file_name()).unwrap_or_default();
                 self.damage(&self.folder.join(name), 0, None, "the file is missing".to_owned());
             }

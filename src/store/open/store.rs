@@ -56,7 +56,7 @@ pub(crate) fn open_streams(volume: &Arc<Volume>, lanes: &Lanes) -> Result<Opened
     }
     let mut rows: BTreeMap<_, _> =
         volume.database.streams()?.into_iter().map(|row| (row.name.clone(), row)).collect();
-    let last_seen = volume.database.last_seen()?;
+    let last_seen = volume.database.last_seen()?.map(|(time, _)| time);
     let marks: BTreeMap<_, _> =
         volume.database.watermarks()?.into_iter().map(|mark| (mark.stream, mark)).collect();
     let mut damages = volume.database.damages()?;

@@ -62,6 +62,10 @@ pub(crate) fn survey(stream: &Arc<Stream>) -> Result<Surveyed, Error> {
         // Still there: nobody has deleted it meanwhile.
         let row = volume.database.segment_of(stream.id, *first)?;
         let Some(row) = row.filter(|row| row.first == *first) else { continue };
+        if !lock(&stream.state).kept.view().shows_some(&row) {
+            // It has expired, and its row follows its file.
+            continue;
+        }
         let file = row.file_name();
         let listed = volume.disk.list(&stream.folder).map_err(|e| Error::io("list", &stream.folder, &e))?;
         if listed.iter().any(|listed| listed.kind == ListedKind::File && listed.name == file.as_str()) {

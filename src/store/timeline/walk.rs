@@ -7,6 +7,8 @@ use kinora_base::{FragmentNumber, WallTime};
 
 use super::joining::{Buckets, Joining};
 use crate::index::Beginning;
+use crate::kept::View;
+use crate::segment::Sealed;
 use crate::sync::lock;
 use crate::{Error, Fragment, Run, Stop, Stream};
 
@@ -115,13 +117,18 @@ impl Walk {
     /// Walks; gives the stops that the index may lack.
     pub(super) fn run(&mut self, stream: &Stream) -> Result<Vec<Stop>, Error> {
         let lost = stream.damaged_fragments();
-        let (below, longest_us, stops) = {
+        let (below, longest_us, stops, view, partly) = {
             let state = lock(&stream.state);
             stream.exists(&state)?;
             let pending = state.pending.iter().map(|pending| pending.fragment.clone());
-            pending.chain(state.segments.newest_first()).for_each(|fragment| self.weigh(&fragment, &lost));
+            let view = state.kept.view();
+            let in_memory = pending.chain(state.segments.newest_first());
+            in_memory
+                .filter(|fragment| view.shows(fragment))
+                .for_each(|fragment| self.weigh(&fragment, &lost));
             let stops: Vec<Stop> = state.ledger.in_memory().cloned().collect();
-            (state.segments.first_in_memory(), state.longest_producer_us, stops)
+            let partly: Vec<u64> = state.kept.below.keys().copied().collect();
+            (state.segments.first_in_memory(), state.longest_producer_us, stops, view, partly)
         };
         let database = &stream.volume.database;
         // What ends last before the stretch begins no earlier than the longest segment lasts
@@ -131,20 +138,28 @@ impl Walk {
         let span = Beginning { producer: true, from, to: self.end };
         let rows = database.segments_by_time(stream.id, span, below, false, (0, EXACT_SEGMENTS + 1))?;
         if rows.len() <= EXACT_SEGMENTS {
-            for row in rows {
+            for row in rows.into_iter().filter(|row| view.shows_some(row)) {
                 if row.damaged || stream.has_damage_in(row.first) {
                     self.damaged.push((row.producer.first, row.producer.end));
                 }
                 let (runs, overlaps) =
                     (row.runs.clone(), row.producer.end > self.start && row.producer.first < self.end);
                 match stream.sealed(row) {
-                    Ok(sealed) if overlaps => sealed.fragments().for_each(|f| self.weigh(&f, &lost)),
+                    Ok(sealed) if overlaps => self.weigh_shown(&sealed, &view, &lost),
                     // A footer that is damaged is told where it is read; the index knows the runs.
                     _ => runs.into_iter().for_each(|run| self.meet(run)),
                 }
             }
         } else {
-            database.coverage(stream.id, (from, self.end), below, |coverage| {
+            // Of segments that lie below the floor, in whole or in part, only footers tell what is shown.
+            let whole = partly.last().map_or(0, |last| last + 1);
+            for first in partly.into_iter().filter(|first| *first < below) {
+                let row = database.segment_of(stream.id, first)?.filter(|row| row.first == first);
+                if let Some(sealed) = row.map(|row| stream.shown(row)).transpose()?.flatten() {
+                    self.weigh_shown(&sealed, &view, &lost);
+                }
+            }
+            database.coverage(stream.id, (from, self.end), whole..below, |coverage| {
                 let (Some(first), Some(last)) = (coverage.runs.first(), coverage.runs.last()) else {
                     return ControlFlow::Continue(());
                 };
@@ -173,6 +188,11 @@ impl Walk {
         if !lost.contains(&fragment.number) {
             self.meet(run_of(fragment));
         }
+    }
+
+    /// Takes into account what is shown of a segment.
+    fn weigh_shown(&mut self, sealed: &Sealed, view: &View, lost: &BTreeSet<FragmentNumber>) {
+        sealed.fragments().filter(|fragment| view.shows(fragment)).for_each(|f| self.weigh(&f, lost));
     }
 
     /// Takes a run into account, in whatever place.
