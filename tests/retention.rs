@@ -97,3 +97,26 @@ fn what_is_not_understood_is_refused_and_changes_nothing() {
     assert_eq!(call(&server, "PUT", "/v1/streams/cam/pins/a", &bad).0, 400);
     assert_eq!(call(&server, "PUT", "/v1/streams/none/pins/a", &bad).0, 404);
 }
+
+#[test]
+fn the_server_tells_its_room_and_what_limits_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let flags =
+        ["--max-age", "30d", "--max-bytes", "2GB", "--max-total-bytes", "50GB", "--keep-free-bytes", "20MiB"];
+    let server = start(folder.path(), &flags);
+    push(&server, "cam");
+    let (status, storage) = call(&server, "GET", "/v1/storage", &Value::Null);
+    assert_eq!(status, 200);
+    let limits = ["default_max_age_s", "default_max_bytes", "max_total_bytes", "keep_free_bytes"];
+    let told = limits.map(|name| storage[name].as_u64().unwrap());
+    assert_eq!(told, [30 * 86_400, 2_000_000_000, 50_000_000_000, 20 << 20]);
+    assert!(storage["used_bytes"].as_u64().unwrap() > 300_000, "{storage}");
+    assert!(storage["free_bytes"].as_u64() < storage["disk_bytes"].as_u64());
+    assert_eq!(storage["state"], json!("ample"));
+    let (_, stream) = call(&server, "GET", "/v1/streams/cam", &Value::Null);
+    assert_eq!(stream["retention"]["effective_max_age_s"], json!(30 * 86_400));
+    let metrics = get(server.address, "/metrics").text();
+    for name in ["kinora_storage_free_bytes", "kinora_storage_used_bytes", "kinora_storage_keep_free_bytes"] {
+        assert!(metrics.contains(name), "{name}:\n{metrics}");
+    }
+}

@@ -68,6 +68,7 @@ pub async fn metrics(State(state): State<AppState>) -> Response {
     gauge!("kinora_store_healthy").set(f64::from(u8::from(state.store.health().ok)));
     let statistics = state.store.statistics();
     record(&statistics);
+    record_room(&state.store);
     state.metrics.run_upkeep();
     let text = state.metrics.render()
         + &streams(&state.store)
@@ -86,6 +87,7 @@ fn record(statistics: &Statistics) {
         ("kinora_store_written_bytes_total", statistics.written_bytes),
         ("kinora_store_syncs_total", statistics.syncs),
         ("kinora_store_sealed_segments_total", statistics.sealed_segments),
+        ("kinora_store_expired_segments_total", statistics.expired_segments),
         ("kinora_store_discarded_bytes_total", statistics.discarded_bytes),
         ("kinora_store_scrubbed_bytes_total", statistics.scrubbed_bytes),
         ("kinora_store_scrub_passes_total", statistics.scrub_passes),
@@ -105,6 +107,27 @@ fn record(statistics: &Statistics) {
     ] {
         gauge!(name).set(value as f64);
     }
+}
+
+/// How much room there is, and for how long.
+fn record_room(store: &Store) {
+    let space = store.space();
+    gauge!("kinora_storage_keep_free_bytes").set(space.keep_free_bytes as f64);
+    gauge!("kinora_storage_full").set(f64::from(u8::from(store.refusal().is_some())));
+    for (name, bytes) in
+        [("kinora_storage_disk_bytes", space.total_bytes), ("kinora_storage_free_bytes", space.free_bytes)]
+    {
+        if let Some(bytes) = bytes {
+            gauge!(name).set(bytes as f64);
+        }
+    }
+    // Whatever is wrong with the index is told elsewhere.
+    let Ok(outlook) = store.outlook() else { return };
+    gauge!("kinora_storage_used_bytes").set(outlook.used_bytes as f64);
+    gauge!("kinora_storage_bytes_per_second").set(outlook.bytes_per_second as f64);
+    // 0 while it is never full.
+    let full_at = outlook.full_at.map_or(0.0, |at| at.as_micros() as f64 / 1e6);
+    gauge!("kinora_storage_full_timestamp_seconds").set(full_at);
 }
 
 /// The figures of each stream, read when they are asked for: those of a deleted one end with it.

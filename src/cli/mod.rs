@@ -5,6 +5,7 @@ mod arrivals;
 mod clock;
 mod encryption;
 mod health;
+mod limits;
 mod offline;
 mod peer;
 mod push;

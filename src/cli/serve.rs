@@ -21,6 +21,7 @@ use super::Failure;
 use super::arrivals::Arrivals;
 use super::clock::SystemClock;
 use super::encryption::Encryption;
+use super::limits::Limits;
 use super::peer::Peers;
 use super::tls::Tls;
 use crate::api::{AppState, Auth, Settings, router};
@@ -66,6 +67,8 @@ pub(super) struct Serve {
         value_parser = clap::value_parser!(u64).range(SEGMENT_BYTES))]
     segment_bytes: u64,
     #[command(flatten)]
+    limits: Limits,
+    #[command(flatten)]
     encryption: Encryption,
 }
 
@@ -96,7 +99,8 @@ impl Serve {
         if let Some(key) = keys.as_ref().and_then(|keys| keys.fingerprints().next()) {
             tracing::info!(%key, "what is recorded is encrypted");
         }
-        let options = Options { segment_bytes: self.segment_bytes, keys, ..Options::default() };
+        let mut options = Options { segment_bytes: self.segment_bytes, keys, ..Options::default() };
+        self.limits.apply(&mut options);
         let store = Store::open(&self.data_dir, options, Arc::clone(&clock))?;
         report_recovery(&store);
         let metrics = PrometheusBuilder::new()
