@@ -105,7 +105,12 @@ fn check(stream: &Stream, all: &[Fragment], queries: &[Query]) {
             let inside = |runs: Vec<Run>| {
                 runs.iter().map(|r| (r.start.max(start), r.end.min(end))).collect::<Vec<_>>()
             };
-            assert_eq!(inside(timeline.runs), inside(expected_runs(all, start, end)), "{query:?}");
+            let (found, expected) = (inside(timeline.runs), inside(expected_runs(all, start, end)));
+            // Of a long stretch whole runs of segments are told: at its ends they may go on after a
+            // hole that is too small to be an absence.
+            let near = |a: WallTime, b: WallTime| a.micros_since(b).abs() <= Run::LARGEST_HOLE_US;
+            let alike = found.iter().zip(&expected).all(|(a, b)| near(a.0, b.0) && near(a.1, b.1));
+            assert!(alike && found.len() == expected.len(), "{query:?}: {found:?}, not {expected:?}");
         }
     }
     for count in [0, 1, 3, 40, 1000] {
