@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use kinora_base::{Clock, WallTime};
 use kinora_store::{
-    Absence, Cause, Fragment, Gap, GapQuery, Options, Run, Store, Stream, rebuild_index, verify,
+    Absence, Cause, Fragment, Gap, GapQuery, Limit, Limits, Options, Pin, Run, Store, Stream, rebuild_index,
+    verify,
 };
 use proptest::prelude::*;
 
@@ -199,6 +200,34 @@ fn a_full_disk_is_named_and_written_down_when_there_is_room() {
     store.close();
     drop((stream, store));
     assert_eq!(brief(&gaps(&open().stream(&name("cam")).unwrap())), expected);
+}
+
+#[test]
+fn what_has_expired_is_an_absence_that_says_so() {
+    let folder = memory_folder();
+    let store = open(folder.path());
+    let stream = store.create_stream(&name("cam")).unwrap();
+    session(&stream, 0..10, Some((Cause::ConnectionLost, "")));
+    session(&stream, 20..50, Some((Cause::ProducerStopped, "")));
+    let (start, end) = (at(4_000), at(7_000));
+    let why = ("a test".into(), "it must stay".into());
+    let pin = Pin { name: "event".into(), start, end, created: START, by: why.0, reason: why.1 };
+    stream.pin(pin).unwrap();
+    // Room for fifteen fragments: the limit lies inside a segment.
+    stream.set_limits(Limits { age_s: Limit::Inherited, bytes: Limit::Most(30_000) }).unwrap();
+    store.enforce().unwrap();
+    let expected = [
+        (0, Some(4_000), Cause::Expired),
+        (7_000, Some(35_000), Cause::Expired),
+        (50_000, None, Cause::ProducerStopped),
+    ];
+    assert_eq!(brief(&gaps(&stream)), expected);
+    let inside = stream.timeline((at(12_000), at(14_000)), Some(10), later()).unwrap();
+    assert_eq!(brief(&inside.gaps), expected[1..2]);
+    store.close();
+    drop((stream, store));
+    let stream = open(folder.path()).stream(&name("cam")).unwrap();
+    assert_eq!(brief(&gaps(&stream)), expected);
 }
 
 #[test]

@@ -73,17 +73,4 @@ impl Database {
                 .optional()
         })
     }
-
-    /// The first start of a segment from `from` on, in producer time.
-    pub(crate) fn first_start_from(&self, stream: i64, from: WallTime) -> Result<Option<WallTime>, Error> {
-        self.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT producer_first FROM segments WHERE stream = ?1 AND producer_first >= ?2 \
-                     ORDER BY producer_first LIMIT 1",
-                )?
-                .query_row(params![stream, from.as_micros()], |row| time(row, 0))
-                .optional()
-        })
-    }
 }

@@ -14,6 +14,9 @@ use crate::ledger::nearest;
 use crate::sync::lock;
 use crate::{Cause, Error, Gap, Run, Stop, Stream};
 
+/// From where to where in producer time something was recorded.
+type Covered = (WallTime, WallTime);
+
 /// What a stream covers of a stretch of producer time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Timeline {
@@ -104,7 +107,7 @@ impl Stream {
             ));
         }
         let found = walk.absences.finish();
-        let gaps = self.explain(&found, &stops, &walk.damaged, now)?;
+        let gaps = self.explain(&found, &stops, (&walk.damaged, walk.expired), now)?;
         let (bucket_us, bytes) = walk.buckets.map_or((0, Vec::new()), joining::Buckets::finish);
         Ok(Timeline { runs: walk.runs, gaps, bytes, bucket_us, hidden_gaps: walk.hidden })
     }
@@ -127,7 +130,8 @@ impl Stream {
         }
         let mut walk = Walk::new((start, end), None, absences, 0);
         let stops = walk.run(self)?;
-        let mut gaps = self.explain(&walk.absences.finish(), &stops, &walk.damaged, now)?;
+        let gone = (walk.damaged.as_slice(), walk.expired);
+        let mut gaps = self.explain(&walk.absences.finish(), &stops, gone, now)?;
         if query.descending {
             gaps.reverse();
         }
@@ -139,7 +143,7 @@ impl Stream {
         &self,
         absences: &[(WallTime, Option<WallTime>)],
         in_memory: &[Stop],
-        damaged: &[(WallTime, WallTime)],
+        (damaged, expired): (&[Covered], Option<Covered>),
         now: WallTime,
     ) -> Result<Vec<Gap>, Error> {
         let connected = lock(&self.state).writer.is_some();
@@ -158,7 +162,10 @@ impl Stream {
             let touches =
                 |(from, to): &(WallTime, WallTime)| start <= *to && end.is_none_or(|end| end >= *from);
             let explained = stop.as_ref().is_some_and(|stop| stop.ended <= Gap::explained_to(start));
-            if !explained && damaged.iter().any(touches) {
+            if !explained && end.is_some() && expired.is_some_and(|(_, to)| start < to) {
+                let detail = "deleted, as the limits of the stream demand".to_owned();
+                gaps.push(Gap { start, end, cause: Cause::Expired, detail, noticed: None });
+            } else if !explained && damaged.iter().any(touches) {
                 let detail = "records of this time are damaged; kinora verify tells which".to_owned();
                 gaps.push(Gap { start, end, cause: Cause::Damaged, detail, noticed: None });
             } else {

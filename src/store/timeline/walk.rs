@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use kinora_base::{FragmentNumber, WallTime};
 
+use super::Covered;
 use super::joining::{Buckets, Joining};
 use crate::index::Beginning;
 use crate::kept::View;
@@ -86,7 +87,9 @@ pub(super) struct Walk {
     pub(super) buckets: Option<Buckets>,
     pub(super) hidden: u64,
     /// What damaged segments cover.
-    pub(super) damaged: Vec<(WallTime, WallTime)>,
+    pub(super) damaged: Vec<Covered>,
+    /// From the earliest start to the latest end of what has expired.
+    pub(super) expired: Option<Covered>,
 }
 
 impl Walk {
@@ -111,6 +114,7 @@ impl Walk {
             buckets,
             hidden: 0,
             damaged: Vec::new(),
+            expired: None,
         }
     }
 
@@ -122,10 +126,9 @@ impl Walk {
             stream.exists(&state)?;
             let pending = state.pending.iter().map(|pending| pending.fragment.clone());
             let view = state.kept.view();
+            self.expired = state.kept.expired.range;
             let in_memory = pending.chain(state.segments.newest_first());
-            in_memory
-                .filter(|fragment| view.shows(fragment))
-                .for_each(|fragment| self.weigh(&fragment, &lost));
+            in_memory.for_each(|fragment| self.weigh_if_shown(&fragment, &view, &lost));
             let stops: Vec<Stop> = state.ledger.in_memory().cloned().collect();
             let partly: Vec<u64> = state.kept.below.keys().copied().collect();
             (state.segments.first_in_memory(), state.longest_producer_us, stops, view, partly)
@@ -142,10 +145,10 @@ impl Walk {
                 if row.damaged || stream.has_damage_in(row.first) {
                     self.damaged.push((row.producer.first, row.producer.end));
                 }
-                let (runs, overlaps) =
-                    (row.runs.clone(), row.producer.end > self.start && row.producer.first < self.end);
+                let overlaps = row.producer.end > self.start && row.producer.first < self.end;
+                let (runs, exact) = (row.runs.clone(), overlaps || partly.contains(&row.first));
                 match stream.sealed(row) {
-                    Ok(sealed) if overlaps => self.weigh_shown(&sealed, &view, &lost),
+                    Ok(sealed) if exact => self.weigh_shown(&sealed, &view, &lost),
                     // A footer that is damaged is told where it is read; the index knows the runs.
                     _ => runs.into_iter().for_each(|run| self.meet(run)),
                 }
@@ -153,7 +156,7 @@ impl Walk {
         } else {
             // Of segments that lie below the floor, in whole or in part, only footers tell what is shown.
             let whole = partly.last().map_or(0, |last| last + 1);
-            for first in partly.into_iter().filter(|first| *first < below) {
+            for first in partly.iter().copied().filter(|first| *first < below) {
                 let row = database.segment_of(stream.id, first)?.filter(|row| row.first == first);
                 if let Some(sealed) = row.map(|row| stream.shown(row)).transpose()?.flatten() {
                     self.weigh_shown(&sealed, &view, &lost);
@@ -176,11 +179,42 @@ impl Walk {
                 if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             })?;
         }
-        if let Some(next) = database.first_start_from(stream.id, self.end)? {
-            self.behind = Some(self.behind.map_or(next, |behind| behind.min(next)));
-        }
+        self.look_behind(stream, below, (&view, &partly))?;
         self.finish();
         Ok(stops)
+    }
+
+    /// Finds out where what is shown goes on behind the stretch.
+    fn look_behind(
+        &mut self,
+        stream: &Stream,
+        below: u64,
+        (view, partly): (&View, &[u64]),
+    ) -> Result<(), Error> {
+        let span = Beginning { producer: true, from: self.end, to: WallTime::from_micros(i64::MAX) };
+        let mut skip = 0;
+        loop {
+            let page = (skip, EXACT_SEGMENTS);
+            let rows = stream.volume.database.segments_by_time(stream.id, span, below, false, page)?;
+            let fetched = rows.len();
+            skip += fetched;
+            for row in rows.into_iter().filter(|row| view.shows_some(row)) {
+                let mut next = Some(row.producer.first);
+                if partly.contains(&row.first)
+                    && let Some(sealed) = stream.shown(row)?
+                {
+                    let shown = sealed.fragments().filter(|fragment| view.shows(fragment));
+                    next = shown.map(|fragment| fragment.producer_time).min();
+                }
+                if let Some(next) = next {
+                    self.behind = Some(self.behind.map_or(next, |behind| behind.min(next)));
+                    return Ok(());
+                }
+            }
+            if fetched < EXACT_SEGMENTS {
+                return Ok(());
+            }
+        }
     }
 
     /// Takes a fragment into account, unless it is among those that are `lost` to damage.
@@ -190,9 +224,20 @@ impl Walk {
         }
     }
 
+    /// Takes a fragment into account: what is not shown has expired.
+    fn weigh_if_shown(&mut self, fragment: &Fragment, view: &View, lost: &BTreeSet<FragmentNumber>) {
+        if view.shows(fragment) {
+            self.weigh(fragment, lost);
+            return;
+        }
+        let (start, end) = (fragment.producer_time, fragment.producer_end());
+        let (from, to) = self.expired.unwrap_or((start, end));
+        self.expired = Some((from.min(start), to.max(end)));
+    }
+
     /// Takes into account what is shown of a segment.
     fn weigh_shown(&mut self, sealed: &Sealed, view: &View, lost: &BTreeSet<FragmentNumber>) {
-        sealed.fragments().filter(|fragment| view.shows(fragment)).for_each(|f| self.weigh(&f, lost));
+        sealed.fragments().for_each(|fragment| self.weigh_if_shown(&fragment, view, lost));
     }
 
     /// Takes a run into account, in whatever place.
@@ -222,11 +267,18 @@ impl Walk {
 
     fn keep(&mut self, runs: Vec<Run>) {
         for run in &runs {
-            self.absences.covered_to = self.absences.covered_to.max(self.before);
+            self.note_beginning();
             self.absences.covered(run);
         }
         let room = self.most_runs.saturating_sub(self.runs.len());
         self.runs.extend(runs.into_iter().take(room));
+    }
+
+    /// What is missing before the first run begins where what lies before it ends, or where
+    /// something was recorded that has expired.
+    fn note_beginning(&mut self) {
+        let expired = self.expired.map(|(from, _)| from);
+        self.absences.covered_to = self.absences.covered_to.max(self.before).or(expired);
     }
 
     fn finish(&mut self) {
@@ -234,7 +286,7 @@ impl Walk {
         let (runs, hidden) = joining.finish();
         self.keep(runs);
         self.hidden = hidden;
-        self.absences.covered_to = self.absences.covered_to.max(self.before);
+        self.note_beginning();
         if self.absences.covered_to < Some(self.end) {
             self.absences.until(self.behind);
         }
