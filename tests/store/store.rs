@@ -11,6 +11,8 @@ mod encryption;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod fixtures;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod harness;
