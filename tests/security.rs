@@ -257,6 +257,47 @@ fn with_a_token_only_those_who_show_it_come_in() {
 }
 
 #[test]
+fn what_is_no_origin_and_no_host_is_foreign() {
+    let bench = Bench::new(&[]);
+    let refused = |headers: &[u8]| {
+        let mut socket = std::net::TcpStream::connect(bench.server.address).unwrap();
+        let request = [b"GET /v1/streams HTTP/1.1\r\nConnection: close\r\n", headers, b"\r\n"].concat();
+        std::io::Write::write_all(&mut socket, &request).unwrap();
+        let mut answer = String::new();
+        std::io::Read::read_to_string(&mut socket, &mut answer).unwrap();
+        answer
+    };
+    let answer = refused(b"Host: localhost\r\nOrigin: \xff\r\n");
+    assert!(answer.contains(" 403 ") && answer.contains("foreign_origin"), "{answer}");
+    let answer = refused(b"Host: localhost\r\nOrigin: http://localhost\r\nOrigin: http://evil.example\r\n");
+    assert!(answer.contains("foreign_origin"), "{answer}");
+    for host in
+        [&b"Host: evil.com@localhost\r\n"[..], b"Host: \xff\r\n", b"Host: localhost\r\nHost: localhost\r\n"]
+    {
+        let answer = refused(host);
+        assert!(answer.contains(" 403 ") || answer.contains(" 400 "), "{answer}");
+    }
+}
+
+#[test]
+fn wrong_tokens_are_answered_late_and_logged_once() {
+    let bench = Bench::new(&["--token", TOKEN]);
+    let wrong = || {
+        let answer = bench.curl("/v1/streams", &["-H", "Authorization: Bearer wrong"]);
+        (answer.status == 429).then(|| answer.expect_error(429, "too_many_attempts"));
+        answer.status
+    };
+    let told: Vec<u16> = std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..40).map(|_| scope.spawn(wrong)).collect();
+        callers.into_iter().map(|caller| caller.join().unwrap()).collect()
+    });
+    assert!(told.iter().all(|status| matches!(status, 401 | 429)), "{told:?}");
+    let answer = bench.curl("/v1/streams", &["-H", &format!("Authorization: Bearer {TOKEN}")]);
+    assert!(matches!(answer.status, 200 | 429), "{answer:?}");
+    assert_eq!(bench.server.logged().matches("a wrong token was shown").count(), 1);
+}
+
+#[test]
 fn logging_in_gives_browsers_a_cookie_that_plays() {
     let bench = Bench::new(&["--token", TOKEN]);
     push(&bench, "cam", &[&format!("Authorization: Bearer {TOKEN}")]);

@@ -1,16 +1,19 @@
 //! Who may call: everybody on loopback without a token, else who shows the token, as a bearer
 //! credential or as the cookie that logging in sets.
 
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use kinora_base::Clock;
 
 use crate::api::ApiError;
+use crate::api::guesses::{Guesses, TOLD_AFTER};
 
 /// Name of the cookie that logging in sets.
 const COOKIE: &str = "kinora_session";
@@ -25,6 +28,19 @@ pub struct Auth {
     pub(super) loopback_only: bool,
     /// The server speaks TLS, so cookies need not travel in the clear.
     secure: bool,
+    guesses: Guesses,
+    clock: Arc<dyn Clock>,
+}
+
+/// What a caller's credentials come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    /// The token, or the cookie.
+    Right,
+    /// A token that is not the server's.
+    Wrong,
+    /// No token at all.
+    Nothing,
 }
 
 #[derive(Debug)]
@@ -38,14 +54,14 @@ impl Auth {
     /// Rules for a server with this token, if any, that listens on loopback only or beyond, with
     /// TLS or without.
     #[must_use]
-    pub fn new(token: Option<String>, loopback_only: bool, secure: bool) -> Self {
+    pub fn new(token: Option<String>, loopback_only: bool, secure: bool, clock: Arc<dyn Clock>) -> Self {
         let secret = token.map(|token| {
             let key = hmac::Key::new(hmac::HMAC_SHA256, token.as_bytes());
             let tag = hmac::sign(&key, b"kinora login cookie, version 1");
             let session = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
             Secret { token, session }
         });
-        Self { secret, loopback_only, secure }
+        Self { secret, loopback_only, secure, guesses: Guesses::default(), clock }
     }
 
     /// The cookie for whoever shows `token`; none if it is wrong or no token is needed.
@@ -66,16 +82,46 @@ impl Auth {
         format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_s}{secure}")
     }
 
-    fn admits(&self, headers: &HeaderMap) -> bool {
-        let Some(secret) = &self.secret else { return true };
-        let bearer = headers
-            .get_all(header::AUTHORIZATION)
-            .iter()
-            .filter_map(|value| value.to_str().ok()?.split_once(' '))
-            .any(|(scheme, token)| {
-                scheme.eq_ignore_ascii_case("bearer") && same(&secret.token, token.trim())
-            });
-        bearer || cookies(headers).any(|(name, value)| name == COOKIE && same(&secret.session, value))
+    fn shown(&self, headers: &HeaderMap) -> Shown {
+        let Some(secret) = &self.secret else { return Shown::Right };
+        let bearer = || {
+            let values = headers.get_all(header::AUTHORIZATION).iter();
+            values.map(|value| value.to_str().ok().and_then(|value| value.split_once(' ')))
+        };
+        let right = |(scheme, token): (&str, &str)| {
+            scheme.eq_ignore_ascii_case("bearer") && same(&secret.token, token.trim())
+        };
+        if cookies(headers).any(|(name, value)| name == COOKIE && same(&secret.session, value))
+            || bearer().any(|shown| shown.is_some_and(right))
+        {
+            Shown::Right
+        } else if bearer().next().is_some() {
+            Shown::Wrong
+        } else {
+            Shown::Nothing
+        }
+    }
+
+    /// Refuses to look at a token of a peer that guesses many at once.
+    ///
+    /// # Errors
+    /// `too_many_attempts`.
+    pub(super) fn look(&self, peer: IpAddr) -> Result<(), ApiError> {
+        if !self.guesses.is_busy(peer) {
+            return Ok(());
+        }
+        let message = "too many wrong tokens at once come from this address";
+        Err(ApiError::with_status(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", message)
+            .with_hint("try again in a second"))
+    }
+
+    /// Logs a wrong token now and then, and returns when its caller may be told.
+    pub(super) async fn was_wrong(&self, peer: IpAddr) {
+        let guess = self.guesses.wrong(peer, self.clock.monotonic());
+        if let Some(attempts) = guess.to_log {
+            tracing::warn!(%peer, attempts, "a wrong token was shown");
+        }
+        tokio::time::sleep(TOLD_AFTER).await;
     }
 }
 
@@ -101,9 +147,31 @@ pub(super) fn is_public(path: &str) -> bool {
 
 /// Lets a request pass if its caller is known, or need not be.
 pub async fn require(State(auth): State<Arc<Auth>>, request: Request, next: Next) -> Response {
-    if is_public(request.uri().path()) || auth.admits(request.headers()) {
-        return next.run(request).await;
+    let peer = peer(&request);
+    if !is_public(request.uri().path()) {
+        let shows_token = request.headers().contains_key(header::AUTHORIZATION) && auth.secret.is_some();
+        if let Err(busy) = if shows_token { auth.look(peer) } else { Ok(()) } {
+            return busy.into_response();
+        }
+        match auth.shown(request.headers()) {
+            Shown::Right => {}
+            Shown::Wrong => {
+                auth.was_wrong(peer).await;
+                return unauthorized();
+            }
+            Shown::Nothing => return unauthorized(),
+        }
     }
+    next.run(request).await
+}
+
+/// Where a request comes from.
+pub(super) fn peer(request: &Request) -> IpAddr {
+    let known = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    known.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip())
+}
+
+fn unauthorized() -> Response {
     let error =
         ApiError::with_status(StatusCode::UNAUTHORIZED, "unauthorized", "this server needs its token")
             .with_hint("send the header Authorization: Bearer TOKEN, or log in at /login");
@@ -114,31 +182,40 @@ pub async fn require(State(auth): State<Arc<Auth>>, request: Request, next: Next
 mod tests {
     use super::*;
 
+    fn auth(token: Option<String>, loopback_only: bool, secure: bool) -> Auth {
+        let clock = kinora_base::ManualClock::at(kinora_base::WallTime::EARLIEST);
+        Auth::new(token, loopback_only, secure, Arc::new(clock))
+    }
+
     fn headers(name: header::HeaderName, value: &str) -> HeaderMap {
         HeaderMap::from_iter([(name, value.parse().unwrap())])
     }
 
+    fn is_right(auth: &Auth, headers: &HeaderMap) -> bool {
+        auth.shown(headers) == Shown::Right
+    }
+
     #[test]
     fn the_token_and_the_cookie_admit_and_nothing_else_does() {
-        let auth = Auth::new(Some("s3cret".into()), false, true);
+        let auth = auth(Some("s3cret".into()), false, true);
         let set = auth.log_in("s3cret").unwrap();
         assert!(set.contains("HttpOnly") && set.contains("SameSite=Strict") && set.contains("Secure"));
         assert!(!set.contains("s3cret"));
         let cookie = format!("other=1; {}", set.split(';').next().unwrap());
-        assert!(auth.admits(&headers(header::COOKIE, &cookie)));
-        assert!(auth.admits(&headers(header::AUTHORIZATION, "Bearer s3cret")));
-        assert!(auth.admits(&headers(header::AUTHORIZATION, "bearer s3cret")));
+        assert!(is_right(&auth, &headers(header::COOKIE, &cookie)));
+        assert!(is_right(&auth, &headers(header::AUTHORIZATION, "Bearer s3cret")));
+        assert!(is_right(&auth, &headers(header::AUTHORIZATION, "bearer s3cret")));
         for bad in ["Bearer s3cre", "Bearer s3cret2", "Basic s3cret", "s3cret", "Bearer "] {
-            assert!(!auth.admits(&headers(header::AUTHORIZATION, bad)), "{bad}");
+            assert!(!is_right(&auth, &headers(header::AUTHORIZATION, bad)), "{bad}");
         }
-        assert!(!auth.admits(&headers(header::COOKIE, "kinora_session=")));
-        assert!(!auth.admits(&HeaderMap::new()));
+        assert!(!is_right(&auth, &headers(header::COOKIE, "kinora_session=")));
+        assert!(!is_right(&auth, &HeaderMap::new()));
         assert!(auth.log_in("wrong").is_none());
     }
 
     #[test]
     fn a_server_without_a_token_admits_everybody() {
-        assert!(Auth::new(None, true, false).admits(&HeaderMap::new()));
+        assert_eq!(auth(None, true, false).shown(&HeaderMap::new()), Shown::Right);
     }
 
     #[test]

@@ -211,6 +211,20 @@ mod tests {
     }
 
     #[test]
+    fn callers_are_not_told_the_names_of_files() {
+        for (kind, says) in
+            [(ErrorKind::Unavailable, "cannot store"), (ErrorKind::StorageFull, "disk is full")]
+        {
+            let error = kinora_store::Error::new(kind, "cannot write to /secret/cam/1.open: no");
+            for (_, _, message) in [detail(error.clone()), detail(Refusal::from(error))] {
+                assert!(!message.contains("secret") && message.contains(says), "{message}");
+            }
+        }
+        let (_, _, message) = detail(kinora_store::Error::new(ErrorKind::StorageFull, "1 MB are free"));
+        assert_eq!(message, "1 MB are free");
+    }
+
+    #[test]
     fn a_fault_has_the_same_code_on_every_path() {
         for kind in [ErrorKind::Unavailable, ErrorKind::Conflict, ErrorKind::StorageFull, ErrorKind::Corrupt]
         {

@@ -3,6 +3,7 @@
 mod auth;
 mod description;
 mod error;
+mod guesses;
 mod native;
 mod operations;
 mod origin;

@@ -72,6 +72,7 @@ pub async fn metrics(State(state): State<AppState>) -> Response {
     state.metrics.run_upkeep();
     let text = state.metrics.render()
         + &streams(&state.store)
+        + &clocks(&state)
         + &absent(&state.store, state.clock.wall())
         + &commit_latency(&statistics);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
@@ -150,6 +151,29 @@ fn streams(store: &Store) -> String {
                 let stream = escaped(stream.as_str());
                 let _infallible = writeln!(text, "{name}{{stream=\"{stream}\"}} {value}");
             }
+        }
+    }
+    text
+}
+
+/// How the clocks of connected producers run against the server's.
+fn clocks(state: &AppState) -> String {
+    let measured: Vec<_> = state
+        .store
+        .streams()
+        .iter()
+        .filter_map(|stream| Some((escaped(stream.name().as_str()), state.clocks.measured(stream.name())?)))
+        .collect();
+    let mut text = String::from("# TYPE kinora_stream_clock_offset_seconds gauge\n");
+    for (stream, measured) in &measured {
+        let seconds = measured.offset_us as f64 / 1e6;
+        let _infallible =
+            writeln!(text, "kinora_stream_clock_offset_seconds{{stream=\"{stream}\"}} {seconds}");
+    }
+    text.push_str("# TYPE kinora_stream_clock_drift_ppm gauge\n");
+    for (stream, measured) in &measured {
+        if let Some(ppm) = measured.drift_ppm {
+            let _infallible = writeln!(text, "kinora_stream_clock_drift_ppm{{stream=\"{stream}\"}} {ppm}");
         }
     }
     text

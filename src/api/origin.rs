@@ -5,7 +5,7 @@
 
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -15,7 +15,7 @@ use crate::api::{ApiError, AppState};
 pub async fn require_own(State(state): State<AppState>, request: Request, next: Next) -> Response {
     // HTTP/2 has no Host header; its authority is in the URI.
     let authority = request.uri().authority().map(ToString::to_string);
-    let host = authority.or_else(|| text(request.headers(), &header::HOST).map(str::to_owned));
+    let host = authority.or_else(|| one(request.headers(), &header::HOST).map(str::to_owned));
     if state.auth.loopback_only && !host.as_deref().is_some_and(is_loopback) {
         let named = host.as_deref().unwrap_or("nothing");
         return forbidden(
@@ -24,12 +24,12 @@ pub async fn require_own(State(state): State<AppState>, request: Request, next: 
             "call it as localhost or 127.0.0.1; to serve other machines start it with --listen and --token",
         );
     }
-    if let Some(origin) = text(request.headers(), &header::ORIGIN)
-        && !is_same(origin, host.as_deref())
-    {
+    // What cannot be read as an origin is a foreign one.
+    let own = |origin: &HeaderValue| origin.to_str().is_ok_and(|origin| is_same(origin, host.as_deref()));
+    if let Some(origin) = request.headers().get_all(header::ORIGIN).iter().find(|origin| !own(origin)) {
         return forbidden(
             "foreign_origin",
-            format!("a page of {origin} may not use this server"),
+            format!("a page of {} may not use this server", String::from_utf8_lossy(origin.as_bytes())),
             "open the web app that this server itself serves",
         );
     }
@@ -40,12 +40,18 @@ fn forbidden(code: &str, message: String, hint: &str) -> Response {
     ApiError::with_status(StatusCode::FORBIDDEN, code, message).with_hint(hint).into_response()
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
+/// A header that may be there once.
+fn one<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())?.to_str().ok()
 }
 
 fn is_loopback(host: &str) -> bool {
     let Ok(authority) = host.parse::<Authority>() else { return false };
+    // A user before the name is no part of any Host header (RFC 9110 §4.2.4).
+    if host.contains('@') {
+        return false;
+    }
     let name = authority.host();
     let bare = name.trim_start_matches('[').trim_end_matches(']');
     let address: Result<std::net::IpAddr, _> = bare.parse();
@@ -68,9 +74,15 @@ mod tests {
         {
             assert!(is_loopback(own), "{own}");
         }
-        for foreign in
-            ["evil.example", "localhost.evil.example:8080", "192.168.1.2", "", "127.0.0.1.evil.example"]
-        {
+        for foreign in [
+            "evil.example",
+            "localhost.evil.example:8080",
+            "192.168.1.2",
+            "",
+            "127.0.0.1.evil.example",
+            "evil.example@localhost",
+            "a:b@127.0.0.1:8080",
+        ] {
             assert!(!is_loopback(foreign), "{foreign}");
         }
     }

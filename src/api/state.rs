@@ -8,7 +8,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{ApiError, Auth};
-use crate::ingest::PutSettings;
+use crate::ingest::{Clocks, PutSettings};
 use crate::playback::Catalog;
 
 /// Settings of the HTTP side.
@@ -31,6 +31,8 @@ pub struct AppState {
     pub auth: Arc<Auth>,
     /// Renders the metrics.
     pub metrics: PrometheusHandle,
+    /// The clocks of the producers that are connected.
+    pub clocks: Clocks,
     /// Decoded configurations.
     pub catalog: Catalog,
     /// Cancelled when the server stops: producers are told, and what they sent is finished.

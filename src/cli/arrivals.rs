@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{ConnectInfo, Request};
 use kinora_base::Clock;
 use kinora_store::{Arrival, Store};
 use tower_service::Service;
@@ -45,16 +45,18 @@ impl Service<SocketAddr> for Arrivals {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _: SocketAddr) -> Self::Future {
+    fn call(&mut self, peer: SocketAddr) -> Self::Future {
         let accepted = (self.store.arrival(), self.clock.monotonic());
-        ready(Ok(Connection { arrivals: self.clone(), unused: Arc::new(Mutex::new(Some(accepted))) }))
+        let unused = Arc::new(Mutex::new(Some(accepted)));
+        ready(Ok(Connection { arrivals: self.clone(), peer, unused }))
     }
 }
 
-/// One connection: tells each of its requests when it arrived.
+/// One connection: tells each of its requests when it arrived, and where from.
 #[derive(Debug, Clone)]
 pub(super) struct Connection {
     arrivals: Arrivals,
+    peer: SocketAddr,
     /// When the connection was accepted, until its first request.
     unused: Arc<Mutex<Option<(Arrival, Duration)>>>,
 }
@@ -85,6 +87,7 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         request.extensions_mut().insert(self.arrival());
+        request.extensions_mut().insert(ConnectInfo(self.peer));
         self.arrivals.app.call(request)
     }
 }

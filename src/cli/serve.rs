@@ -25,6 +25,7 @@ use super::limits::Limits;
 use super::peer::Peers;
 use super::tls::Tls;
 use crate::api::{AppState, Auth, Settings, router};
+use crate::ingest::Clocks;
 use crate::playback::Catalog;
 
 /// How long a client may take to send a request's headers.
@@ -109,10 +110,11 @@ impl Serve {
         runtime.spawn(keep_up(metrics.clone()));
         let state = AppState {
             store: store.clone(),
-            clock,
+            clock: Arc::clone(&clock),
             settings: Arc::new(Settings::default()),
-            auth: Arc::new(Auth::new(token, loopback_only, tls.is_some())),
+            auth: Arc::new(Auth::new(token, loopback_only, tls.is_some(), Arc::clone(&clock))),
             metrics,
+            clocks: Clocks::default(),
             catalog: Catalog::default(),
             stopping: CancellationToken::new(),
         };

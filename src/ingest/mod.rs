@@ -8,8 +8,10 @@
 
 mod ack;
 mod assembler;
+mod clocks;
 mod connection;
 mod cut_settings;
+mod drift;
 mod early;
 mod open_fragment;
 mod opening;
@@ -22,8 +24,10 @@ mod step;
 mod track_queue;
 
 pub use ack::{Ack, AckedFragment};
+pub use clocks::{ClockWatch, Clocks};
 pub use connection::{BodyError, Ending, PutSettings};
 pub use cut_settings::CutSettings;
+pub use drift::{Drift, Measured};
 pub use opening::Opening;
 pub use producer_clock::Timing;
 pub use put::Put;

@@ -16,6 +16,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::ingest::ack::{Ack, AckedFragment};
+use crate::ingest::clocks::ClockWatch;
 use crate::ingest::connection::{BodyError, Ending, PutSettings};
 use crate::ingest::opening::Opening;
 use crate::ingest::refusal::{self, Refusal};
@@ -48,6 +49,8 @@ pub struct Put {
     open: Option<i64>,
     in_flight: FuturesOrdered<InFlight>,
     ending: Ending,
+    /// Measures the producer's clock.
+    watch: Option<ClockWatch>,
 }
 
 type InFlight =
@@ -74,7 +77,14 @@ impl Put {
             open: None,
             in_flight,
             ending,
+            watch: None,
         }
+    }
+
+    /// The same, measuring the producer's clock with `watch`.
+    #[must_use]
+    pub fn watched(self, watch: ClockWatch) -> Self {
+        Self { watch: Some(watch), ..self }
     }
 
     /// Runs until the body ends or something ends it: a fault, a newer producer, a stall, or
@@ -213,7 +223,11 @@ impl Put {
         Ok(())
     }
 
-    async fn begin(&mut self, timecode: i64, begin: Begin) -> Result<(), Refusal> {
+    async fn begin(&mut self, timecode: i64, mut begin: Begin) -> Result<(), Refusal> {
+        if let Some(watch) = &self.watch {
+            watch.drift().note(begin.producer_time, begin.server_time, self.clock.monotonic());
+        }
+        begin.server_time = self.writer.server_time(begin.server_time);
         let Begin { producer_time, server_time, .. } = begin;
         if producer_time < WallTime::EARLIEST || producer_time > WallTime::LATEST {
             return Err(refusal::impossible_time(timecode, producer_time));

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use futures_util::stream;
-use kinora_base::StreamName;
+use kinora_base::{ManualClock, StreamName};
 use kinora_store::{Options, Store};
 
-use crate::ingest::{CutSettings, Timing};
+use crate::ingest::{Clocks, CutSettings, Measured, Timing};
 use kinora_test_support::clip;
 
 use super::*;
@@ -26,7 +26,8 @@ impl Clock for TokioClock {
 }
 
 /// The producer states its times, so that they are the same when it comes again.
-const START: Timing = Timing::Start(WallTime::from_millis(1_750_000_000_000));
+const START: Timing = Timing::Start(START_TIME);
+const START_TIME: WallTime = WallTime::from_millis(1_750_000_000_000);
 
 struct Bench {
     store: Store,
@@ -155,6 +156,81 @@ async fn what_was_complete_is_stored_when_the_connection_breaks() {
     assert_eq!(ending.refusal.unwrap().code, "connection_lost");
     let newest = bench.stream().tail(1).unwrap().fragments;
     assert!(newest[0].flags.has(kinora_store::Flags::PARTIAL));
+}
+
+/// Pushes as a camera does while the server's clock is set, a second after each of ten fragments
+/// arrived; the server times of what is stored.
+async fn server_times_while_the_clock_is_set(step_us: i64) -> (Vec<WallTime>, Option<Measured>) {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at(WallTime::from_millis(1_800_000_000_000)));
+    let store = Store::open(folder.path(), Options::default(), Arc::clone(&clock) as _).unwrap();
+    let name = StreamName::new("cam").unwrap();
+    let stream = store.create_stream(&name).unwrap();
+    let args = [
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=size=64x64:rate=5",
+        "-t",
+        "90",
+        "-c:v",
+        "libx264",
+        "-g",
+        "5",
+        "-sc_threshold",
+        "0",
+    ];
+    let args =
+        [&args[..], &["-f", "mp4", "-movflags", "frag_keyframe+empty_moov+default_base_moof"]].concat();
+    let media = Bytes::from(std::fs::read(clip("put-90-seconds.mp4", &args)).unwrap());
+    let moofs = media.windows(4).enumerate().filter(|(_, four)| four == b"moof").map(|(at, _)| at - 4);
+    let cuts: Vec<usize> = std::iter::once(0).chain(moofs.skip(1)).chain([media.len()]).collect();
+    let ticking = Arc::clone(&clock);
+    // Lazily, as the session asks for the next.
+    let chunks = stream::iter(cuts.clone().into_iter().zip(cuts.into_iter().skip(1)).enumerate()).map(
+        move |(second, (from, to))| {
+            ticking.advance(Duration::from_secs(1));
+            if second == 45 {
+                ticking.step_wall(ticking.wall().offset_micros(step_us));
+            }
+            Ok(media.slice(from..to))
+        },
+    );
+    let clocks = Clocks::default();
+    let opening = Opening::new(None, START, PutSettings::default(), Arc::clone(&clock) as _);
+    let (sender, _acks) = mpsc::channel(1024);
+    let put = Put::new(opening, stream.writer().await.unwrap(), sender).watched(clocks.watch(&name));
+    // The session keeps its watch until it ends, so what it measured is looked at before.
+    let measured = Arc::new(std::sync::Mutex::new(None));
+    let (seen, of) = (Arc::clone(&measured), name.clone());
+    let chunks = chunks.inspect(move |_| *seen.lock().unwrap() = clocks.measured(&of));
+    let ending = put.run(chunks, never()).await;
+    assert_eq!((ending.refusal, ending.fragments), (None, 90));
+    let times = stream.tail(100).unwrap().fragments.iter().map(|fragment| fragment.server_time).collect();
+    let measured = *measured.lock().unwrap();
+    (times, measured)
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_breaks_neither_order_nor_the_measurement_of_the_producers() {
+    const HOUR_US: i64 = 3600 * 1_000_000;
+    for step_us in [0, HOUR_US, -HOUR_US] {
+        let (times, measured) = server_times_while_the_clock_is_set(step_us).await;
+        assert!(times.windows(2).all(|pair| pair[0] < pair[1]), "{step_us}: {times:?}");
+        let distance_us = times[80].micros_since(times[10]);
+        let expected_us = match step_us {
+            0 => 70 * 1_000_000,
+            HOUR_US => 70 * 1_000_000 + HOUR_US,
+            // From there on at half the pace.
+            _ => 52_500_000,
+        };
+        assert!((distance_us - expected_us).abs() <= 1_000_000, "{step_us}: {distance_us}");
+        let measured = measured.unwrap();
+        assert!(measured.drift_ppm.unwrap().abs() < 1.0, "{measured:?}");
+        // The offset is that of the clocks as they are.
+        let apart_us = START_TIME.micros_since(WallTime::from_millis(1_800_000_000_000)) - step_us;
+        assert!((measured.offset_us - apart_us).abs() < 2_000_000, "{measured:?} for {apart_us}");
+    }
 }
 
 #[tokio::test]

@@ -74,8 +74,22 @@ impl From<kinora_store::Error> for Refusal {
             }
             _ => ("store_failed", None),
         };
-        Self { kind: error.kind, code, message: error.message, hint: hint.map(Into::into), offset: None }
+        let message = message_for_others(&error);
+        Self { kind: error.kind, code, message, hint: hint.map(Into::into), offset: None }
     }
+}
+
+/// What producers are told: they have no use for the names of the server's files, which only the
+/// log has.
+fn message_for_others(error: &kinora_store::Error) -> String {
+    let told = match error.kind {
+        _ if !error.message.contains('/') => return error.message.clone(),
+        ErrorKind::StorageFull => "the server's disk is full",
+        ErrorKind::Unavailable => "the server cannot store anything now",
+        _ => return error.message.clone(),
+    };
+    tracing::error!(error = %error.message, kind = error.kind.as_str(), "the store refused");
+    told.to_owned()
 }
 
 pub(super) fn no_media(offset: u64) -> Refusal {

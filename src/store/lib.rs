@@ -35,6 +35,7 @@ mod retention;
 mod scrub;
 mod segment;
 mod segments;
+mod server_time;
 mod state;
 mod statistics;
 mod store;

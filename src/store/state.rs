@@ -18,6 +18,7 @@ use crate::kept::Kept;
 use crate::ledger::Ledger;
 use crate::segment::Append;
 use crate::segments::Segments;
+use crate::server_time::ServerTime;
 use crate::{Arrival, Begin, Error, Fragment, Part};
 
 /// Most numbers that may be begun and not yet recorded on disk. After an unclean stop a stream
@@ -162,6 +163,7 @@ pub(crate) struct State {
     /// The same on the server axis.
     pub(crate) longest_server_us: i64,
     pub(crate) last_received: Option<WallTime>,
+    pub(crate) server_time: ServerTime,
     /// Ordinal of the next fragment to become durable.
     pub(crate) next_ordinal: u64,
     /// [`Fragment::discontinuities`] of the newest durable fragment.
@@ -197,6 +199,7 @@ impl State {
             longest_producer_us: 0,
             longest_server_us: 0,
             last_received: None,
+            server_time: ServerTime::default(),
             next_ordinal: 0,
             discontinuities: 0,
         }

@@ -95,6 +95,14 @@ impl StreamWriter {
         })
     }
 
+    /// The server time of what arrives now, when the wall clock shows `wall`: never before that of
+    /// anything that arrived in this stream before, though the clock was set back.
+    #[must_use]
+    pub fn server_time(&self, wall: WallTime) -> WallTime {
+        let monotonic = self.stream.volume.clock.monotonic();
+        lock(&self.stream.state).server_time.next(wall, monotonic)
+    }
+
     /// Publishes a part of the fragment under way to live readers.
     ///
     /// # Errors

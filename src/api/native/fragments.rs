@@ -33,6 +33,8 @@ pub struct FragmentInfo {
     producer_time: String,
     /// When its first byte arrived.
     server_time: String,
+    /// Presentation time of its first sample on the producer's own timeline, in milliseconds.
+    media_time_ms: i64,
     /// Media duration in milliseconds.
     duration_ms: u64,
     /// Payload bytes.
@@ -234,6 +236,7 @@ fn describe(
         number: fragment.number.get(),
         producer_time: fragment.producer_time.to_string(),
         server_time: fragment.server_time.to_string(),
+        media_time_ms: fragment.media_us.div_euclid(1000),
         duration_ms: (fragment.duration_us + 500) / 1000,
         bytes: fragment.bytes,
         tracks: known.tracks.iter().map(|track| track.number).collect(),

@@ -127,7 +127,7 @@ pub async fn post(
     };
     let writer = stream.writer_for(arrival).await?;
     let (sender, mut acks) = mpsc::channel(MAX_WAITING_ACKS);
-    let put = Put::new(opening, writer, sender);
+    let put = Put::new(opening, writer, sender).watched(state.clocks.watch(&name));
     tokio::spawn(async move {
         let ending = put.run(&mut body, stopping.cancelled_owned()).await;
         report(&name, &ending);

@@ -18,6 +18,7 @@ use super::retention::{Retention, StreamChange};
 use crate::api::error::ErrorBody;
 use crate::api::state::blocking;
 use crate::api::{ApiError, AppState};
+use crate::ingest::Measured;
 use crate::playback::{Known, Presentation};
 
 /// How much of the newest media the bitrate is measured over, in microseconds.
@@ -48,8 +49,24 @@ pub struct StreamInfo {
     bitrate_kbps: Option<f64>,
     /// What is kept of it.
     retention: Retention,
+    /// How the connected producer's clock runs against the server's; null if none is connected.
+    clock: Option<ClockInfo>,
     /// The tracks of the newest fragment.
     tracks: Vec<TrackInfo>,
+}
+
+/// How a producer's clock runs against the server's, measured over its session. Times are recorded
+/// as the producer states them all the same.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ClockInfo {
+    /// Producer time less the server's, in milliseconds; the time that media is on its way counts
+    /// against the producer.
+    offset_ms: f64,
+    /// How much faster the producer's clock runs, in parts per million. Null before a minute was
+    /// measured, and if media is not sent as it is filmed.
+    drift_ppm: Option<f64>,
+    /// How many seconds were measured.
+    measured_s: u64,
 }
 
 /// Whether media is arriving.
@@ -246,6 +263,7 @@ fn describe(state: &AppState, stream: &Arc<Stream>) -> Result<StreamInfo, ApiErr
         damaged_places: stream.damage_count(),
         bitrate_kbps: bitrate_kbps(&newest),
         retention: Retention::of(state, stream),
+        clock: state.clocks.measured(stream.name()).map(clock_info),
         tracks,
     })
 }
@@ -271,6 +289,15 @@ fn newest(stream: &Stream) -> Result<Vec<Fragment>, ApiError> {
     });
     let count = wanted.count();
     Ok(all.into_iter().rev().take(count).rev().collect())
+}
+
+fn clock_info(measured: Measured) -> ClockInfo {
+    let rounded = |value: f64| (value * 10.0).round() / 10.0;
+    ClockInfo {
+        offset_ms: rounded(measured.offset_us as f64 / 1000.0),
+        drift_ppm: measured.drift_ppm.map(rounded),
+        measured_s: measured.over.as_secs(),
+    }
 }
 
 fn bitrate_kbps(newest: &[Fragment]) -> Option<f64> {

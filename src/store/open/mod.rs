@@ -29,6 +29,7 @@ use crate::keys::StreamKeys;
 use crate::ledger::{Cause, Ledger, Stop};
 use crate::segment::{Appender, LoadFailed, Recovered, Sealed};
 use crate::segments::Open;
+use crate::server_time::ServerTime;
 use crate::state::{NUMBERS_IN_FLIGHT, State, Sums};
 use crate::stream::Lanes;
 use crate::volume::Volume;
@@ -279,6 +280,8 @@ impl Opening<'_> {
             None if !has_segments => 1,
             None => state.recorded + 1 + NUMBERS_IN_FLIGHT,
         };
+        let monotonic = self.volume.clock.monotonic();
+        state.server_time = ServerTime::after(state.last_received, monotonic);
         state.grounded = has_segments && state.recorded + NUMBERS_IN_FLIGHT >= state.next_number;
         state.epoch = clean.map_or(0, |clean| clean.epoch).max(state.epoch);
         Ok((state, appender))

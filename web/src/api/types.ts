@@ -44,7 +44,17 @@ export interface Stream {
   /** `first` and `last` are null for a stream without fragments. */
   fragments: { first: number | null; last: number | null; count: number; bytes: number };
   bitrate_kbps: number | null;
+  /** The connected producer's clock against the server's. */
+  clock: Clock | null;
   tracks: Track[];
+}
+
+export interface Clock {
+  /** Producer time less the server's. */
+  offset_ms: number;
+  /** Null before a minute was measured, and if media is not sent as it is filmed. */
+  drift_ppm: number | null;
+  measured_s: number;
 }
 
 /** Why media is absent; `gaps/cause.ts` has the words. */

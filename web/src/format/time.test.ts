@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import {
+  clockReading,
   duration,
   fromLocalInput,
   localDateTime,
@@ -92,5 +93,12 @@ describe("how long ago", () => {
 
   it("becomes a date after a month", () => {
     expect(relative(january, july)).toBe("2026-01-06");
+  });
+});
+
+describe("reading a camera's clock", () => {
+  it("says how far it is off and how fast it drifts", () => {
+    expect(clockReading({ offset_ms: -120.4, drift_ppm: 3.21 })).toBe("−120 ms, +3.2 ppm");
+    expect(clockReading({ offset_ms: 3_600_000, drift_ppm: null })).toBe("+3600.0 s");
   });
 });

@@ -103,3 +103,14 @@ function oneUnit(ms: number): string {
   const [name, size] = UNITS.find(([, unit]) => ms >= unit) ?? ["s", 1_000];
   return `${Math.floor(ms / size)} ${name}`;
 }
+
+/** A clock that is ahead reads +, one that is behind −: `−120 ms, +3.2 ppm`. */
+export function clockReading(clock: { offset_ms: number; drift_ppm: number | null }): string {
+  const signed = (value: number, digits: number) =>
+    `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(digits)}`;
+  const offset =
+    Math.abs(clock.offset_ms) < 10_000
+      ? `${signed(clock.offset_ms, 0)} ms`
+      : `${signed(clock.offset_ms / 1000, 1)} s`;
+  return clock.drift_ppm === null ? offset : `${offset}, ${signed(clock.drift_ppm, 1)} ppm`;
+}

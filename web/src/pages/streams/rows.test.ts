@@ -13,6 +13,7 @@ const stream = (name: string, over: Partial<Stream> = {}): Stream => ({
   range: { start: t, end: t },
   fragments: { first: 1, last: 5, count: 5, bytes: 2_000_000 },
   bitrate_kbps: 2000,
+  clock: null,
   tracks: [
     { ...track, number: 1, kind: "audio", codec: "AAC" },
     { ...track, number: 2, kind: "video", codec: "H.264", width: 640, height: 360 },
