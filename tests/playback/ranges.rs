@@ -197,3 +197,65 @@ fn a_new_configuration_is_a_discontinuity_with_a_new_map() {
     let master = bench.multivariant("cam", &format!("?start={}&end={}", at(7100), at(60_000)));
     assert!(master.audio.is_empty() && master.variants[0].attributes["CODECS"].starts_with("hvc1"));
 }
+
+/// The numbers that a list of fragments has.
+fn listed(bench: &Bench, query: &str) -> Vec<u64> {
+    let list = bench.json(&format!("/v1/streams/cam/fragments?{query}"));
+    list["fragments"].as_array().unwrap().iter().map(|f| f["number"].as_u64().unwrap()).collect()
+}
+
+#[test]
+fn what_is_uploaded_late_is_listed_played_and_drawn_where_it_belongs() {
+    let bench = Bench::new();
+    let source = h264_aac();
+    let frames = decoded(&source.to_string_lossy(), &["0:v"]);
+    bench.push("cam", &format!("?start={}", at(3_600_000)), &source);
+    bench.push("cam", &format!("?start={}", at(7_200_000)), &source);
+    // Older than the newest, then between the two.
+    bench.push("cam", &format!("?start={}", at(0)), &source);
+    bench.push("cam", &format!("?start={}", at(5_400_000)), &source);
+    assert_eq!(listed(&bench, "by=producer"), [7, 8, 9, 1, 2, 3, 10, 11, 12, 4, 5, 6]);
+    assert_eq!(listed(&bench, "by=producer&order=desc&limit=4"), [6, 5, 4, 12]);
+    assert_eq!(listed(&bench, "by=server"), (1..=12).collect::<Vec<_>>());
+
+    // Exact to the fragment: what began before the range and reaches into it is in, what ends
+    // where it starts and what starts where it ends is not.
+    let first_ms = key_frames_us(&source.to_string_lossy())[0] / 1000;
+    let between = |from_ms: i64, to_ms: i64| {
+        listed(&bench, &format!("start={}&end={}", at(first_ms + from_ms), at(first_ms + to_ms)))
+    };
+    assert_eq!(between(500, 1500), [7, 8]);
+    assert_eq!(between(1000, 2000), [8]);
+    assert_eq!(between(999, 2001), [7, 8, 9]);
+    for fragment in bench.fragments("cam") {
+        let number = fragment["number"].as_u64().unwrap();
+        let arrived: WallTime = fragment["server_time"].as_str().unwrap().parse().unwrap();
+        let lasts_us = fragment["duration_ms"].as_i64().unwrap() * 1000;
+        let since = |us: i64| listed(&bench, &format!("by=server&start={}", arrived.offset_micros(us)));
+        assert!(since(lasts_us - 2_000).contains(&number), "{number} reaches into it");
+        assert!(!since(lasts_us + 2_000).contains(&number), "{number} is over");
+        let before = |us: i64| listed(&bench, &format!("by=server&end={}", arrived.offset_micros(us)));
+        assert!(before(2_000).contains(&number) && !before(-2_000).contains(&number), "{number}");
+        assert_eq!(fragment["media_time_ms"].as_i64().unwrap() % 3_600_000, first_ms + media_ms(number));
+    }
+
+    for from_ms in [0, 5_400_000] {
+        let query = format!("?start={}&end={}", at(from_ms), at(from_ms + 60_000));
+        assert_eq!(times_ms(&bench.media("cam", "video", &query))[0], from_ms + first_ms);
+        let url = bench.url(&format!("/v1/streams/cam/hls/index.m3u8{query}"));
+        assert_eq!(decoded(&url, &["0:v"]), frames);
+    }
+    let timeline = bench.json(&format!("/v1/streams/cam/timeline?start={}&end={}", at(0), at(9_000_000)));
+    let starts: Vec<i64> = timeline["runs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|run| run["start"].as_str().unwrap().parse::<WallTime>().unwrap().micros_since(start()) / 1000)
+        .collect();
+    assert_eq!(starts, [0, 3_600_000, 5_400_000, 7_200_000].map(|ms| ms + first_ms));
+}
+
+/// Media time of a fragment, less that of the first, in an upload of three.
+fn media_ms(number: u64) -> i64 {
+    i64::try_from((number - 1) % 3).unwrap() * 1000
+}
