@@ -53,6 +53,13 @@ bench: setup-bench web/dist/index.html ## What cameras cost, how soon media is d
 		$(target)/release/kinora-bench $$name --server $(target)/release/kinora $(ARGS); \
 	done
 
+.PHONY: faults
+faults: setup-test web/dist/index.html ## Kills, power cuts, failing disks, broken protocols: a table of what was lost
+	@printf '| scenario | runs | acks held | compared | outcome |\n'
+	@{ cargo test --quiet --package kinora-store --test store -- --nocapture seeds:: power:: kill:: damage::; \
+		KINORA_POWER_CUTS=$(or $(CUTS),20) cargo test --quiet --test power -- --nocapture --test-threads 1; \
+		cargo test --quiet --test crash -- --nocapture; } | sed -nE 's/^\.*(\| .* \|)$$/\1/p'
+
 .PHONY: soak
 soak: ## The store simulated, each seed another story (SEEDS=20000, SEED=0 the first)
 	@cargo test --quiet --package kinora-store --test store -- --ignored --exact seeds::soak --nocapture

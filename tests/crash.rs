@@ -83,6 +83,14 @@ fn killing_the_server_loses_nothing_that_was_acknowledged() {
         ledger.fetched,
         ledger.compared_bytes
     );
+    println!(
+        "| kill -9 of a real server | {} kills | {} | {} fragments, {} bytes | 0 of {} lost |",
+        kills + killed_at_start,
+        ledger.acks,
+        ledger.fetched,
+        ledger.compared_bytes,
+        ledger.promised()
+    );
     let enough = ledger.promised() > kills * 5 && ledger.repeated > kills / 2 && sealed > kills / 2;
     assert!(enough, "too little happened");
 }

@@ -111,6 +111,6 @@ fn nothing_acknowledged_is_lost_by_killing() {
             assert_eq!(read(&stream, fragment), expected);
         }
     }
-    println!("{KILLS} kills, {} acknowledged, {served} served, none lost", acked.len());
+    println!("| kill -9 of a store | {KILLS} kills | {} | {served} fragments | 0 lost |", acked.len());
     assert!(acked.len() >= KILLS);
 }

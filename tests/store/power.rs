@@ -123,7 +123,7 @@ fn nothing_acknowledged_is_lost_whenever_the_power_goes() {
         witness.check(&store);
         acks += witness.acked.len();
     }
-    println!("{cuts} power cuts, {acks} acknowledged fragments, all there");
+    println!("| power cuts, threads | {cuts} cuts | {acks} | all fragments | 0 lost |");
     assert!(acks > 300, "too few acknowledgements ({acks}) for this to mean much");
 }
 
@@ -205,7 +205,7 @@ fn kills_that_cost(breach: Option<Breach>) -> (usize, usize) {
 #[test]
 fn what_is_served_after_a_kill_survives_a_power_cut() {
     let (kills, costly) = kills_that_cost(None);
-    println!("kill, start, power cut|{kills} runs|{costly} lost");
+    println!("| a kill at each call, a start, a power cut | {kills} kills | - | all lists | {costly} lost |");
     assert!(kills > 300, "{kills} kills are not every call");
     assert_eq!(costly, 0);
 }
@@ -213,6 +213,6 @@ fn what_is_served_after_a_kill_survives_a_power_cut() {
 #[test]
 fn serving_what_recovery_found_and_did_not_sync_is_caught() {
     let (kills, costly) = kills_that_cost(Some(Breach::RecoveryNotSynced));
-    println!("control|RecoveryNotSynced|caught in {costly} of {kills} runs");
+    println!("| control: RecoveryNotSynced | {kills} kills | - | - | caught in {costly} |");
     assert!(costly > 0);
 }

@@ -43,7 +43,7 @@ fn simulate_all(first: u64, count: u64, threads: usize) {
         }
     });
     let (figures, failed) = results.into_inner().unwrap();
-    println!("simulation|{count} seeds|{figures}|{} lost", failed.len());
+    println!("| simulated store | {count} seeds: {figures} | {} failed |", failed.len());
     assert!(failed.is_empty(), "{} of {count} seeds fail\n{}", failed.len(), failed.join("\n"));
 }
 
@@ -90,6 +90,7 @@ fn a_store_that_breaks_the_protocol_is_caught() {
             (0..SEEDS_TO_NOTICE).find_map(|seed| Some((seed + 1, simulate(seed, Some(breach)).err()?)));
         let (seeds, wrong) =
             caught.unwrap_or_else(|| panic!("{breach:?} is not noticed in {SEEDS_TO_NOTICE} seeds"));
-        println!("control|{breach:?}|caught after {seeds} seeds|{wrong}");
+        println!("{wrong}");
+        println!("| control: {breach:?} | simulated store | - | - | caught after {seeds} seeds |");
     }
 }

@@ -65,7 +65,7 @@ impl std::fmt::Display for Figures {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "{} power cuts, {} kills, {} shutdowns, {} faults; {} acks|{} fragments, {} bytes compared",
+            "{} power cuts, {} kills, {} shutdowns, {} disk faults | {} | {} fragments, {} bytes",
             self.power_cuts,
             self.kills,
             self.closes,
