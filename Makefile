@@ -58,7 +58,7 @@ faults: setup-test web/dist/index.html ## Kills, power cuts, failing disks, brok
 	@printf '| scenario | runs | acks held | compared | outcome |\n'
 	@{ cargo test --quiet --package kinora-store --test store -- --nocapture seeds:: power:: kill:: damage::; \
 		KINORA_POWER_CUTS=$(or $(CUTS),20) cargo test --quiet --test power -- --nocapture --test-threads 1; \
-		cargo test --quiet --test crash -- --nocapture; } | sed -nE 's/^\.*(\| .* \|)$$/\1/p'
+		cargo test --quiet --test crash -- --nocapture; } | sed -nE 's/^[^|]*(\| .* \|)$$/\1/p'
 
 .PHONY: soak
 soak: ## The store simulated, each seed another story (SEEDS=20000, SEED=0 the first)
