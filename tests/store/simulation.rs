@@ -603,9 +603,18 @@ impl World {
             if self.once_in(5) {
                 disk.cut_power_after(1 + self.below(30));
             }
-            let clock = Arc::clone(&self.clock);
-            let opened =
-                Store::open_by_hand(Arc::new(disk.clone()), self.folder.path(), self.options.clone(), clock);
+            let open = || {
+                let (disk, clock) = (Arc::new(disk.clone()), Arc::clone(&self.clock));
+                Store::open_by_hand(disk, self.folder.path(), self.options.clone(), clock)
+            };
+            let opened = loop {
+                match open() {
+                    // Another test of this process starts a child, which has our lock, too, until
+                    // it becomes another program.
+                    Err(error) if error.kind == ErrorKind::Conflict => std::thread::yield_now(),
+                    opened => break opened,
+                }
+            };
             match opened {
                 Ok(store) => {
                     hold!(
