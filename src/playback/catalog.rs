@@ -1,5 +1,4 @@
-//! What is remembered of streams between requests: their codec configurations, decoded once, and
-//! what their live playlists have said.
+//! What is remembered of streams between requests: their codec configurations, decoded once.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -8,7 +7,6 @@ use kinora_base::{ErrorKind, StreamName, WallTime};
 use kinora_media::{Track, TrackKind, configuration};
 use kinora_store::{ConfigurationId, Error, Flags, Fragment, Stream};
 
-use super::eras::{Continuity, Eras};
 use super::{Presentation, Window, frame_rate, head};
 
 /// One configuration of one stream, decoded.
@@ -29,7 +27,6 @@ type Key = (StreamName, WallTime, ConfigurationId);
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     kept: Arc<Mutex<Kept>>,
-    eras: Eras,
 }
 
 #[derive(Debug, Default)]
@@ -84,12 +81,6 @@ impl Catalog {
             }
         }
         Ok(found)
-    }
-
-    /// What a live playlist over `window` must keep to, which from now on includes the window.
-    #[must_use]
-    pub fn continuity(&self, stream: &Stream, window: &Window) -> Continuity {
-        self.eras.shown(stream, window)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {

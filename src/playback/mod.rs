@@ -4,7 +4,6 @@
 //! It only reads the store, builds bytes and text, and never speaks HTTP.
 
 mod catalog;
-mod eras;
 pub mod file;
 pub mod hls;
 mod presentation;
@@ -13,7 +12,6 @@ mod source;
 mod window;
 
 pub use catalog::{Catalog, Known};
-pub use eras::Continuity;
 pub use presentation::{LeftOut, Presentation, Rendition};
 pub use segment::{frame_rate, init, segment};
 pub use source::{Media, Source, head};

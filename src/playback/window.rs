@@ -32,6 +32,10 @@ pub struct Window {
     pub span: Span,
     /// The fragments; never empty.
     pub entries: Vec<Entry>,
+    /// Where the next playlist goes on, if this one ends since it is full.
+    pub rest: Option<WallTime>,
+    /// No segment lasts longer, in microseconds; see [`Self::target_duration_s`].
+    pub longest_us: u64,
 }
 
 /// A live playlist shows at least this much media, in microseconds, if the stream has it: players
@@ -41,8 +45,8 @@ const LIVE_WINDOW_US: u64 = 30_000_000;
 const LIVE_FRAGMENTS_MIN: usize = 6;
 /// A live playlist shows at most so many fragments.
 const LIVE_FRAGMENTS_MAX: usize = 120;
-/// A playlist of a range or from a time on is made of at most so many fragments: a day of two-second
-/// ones. Each costs about 120 bytes of text, and players hold all of it.
+/// A playlist of a range or from a time on shows at most so many fragments, a day of two-second ones,
+/// and ends there. Each costs about 120 bytes of text, and players hold all of it.
 const MAX_ENTRIES: usize = 50_000;
 /// Fragments asked of the index at once.
 const PAGE: usize = 1000;
@@ -52,13 +56,15 @@ impl Window {
     ///
     /// # Errors
     /// `NotFound` if there is no media in the span, `InvalidInput` for a range that ends before
-    /// it begins, `LimitExceeded` for a span of more fragments than a playlist may have, and
-    /// whatever the store reports.
+    /// it begins, and whatever the store reports.
     pub fn of(stream: &Arc<Stream>, span: Span) -> Result<Self, Error> {
-        let fragments = match span {
-            Span::Live => live(stream.tail(LIVE_FRAGMENTS_MAX)?.fragments),
-            Span::From(start) => from(stream, start)?,
-            Span::Range(start, end) if start < end => without_overlaps(range(stream, start, end)?),
+        let (mut fragments, more) = match span {
+            Span::Live => (live(stream.tail(LIVE_FRAGMENTS_MAX)?.fragments), None),
+            Span::From(start) => (from(stream, start)?, None),
+            Span::Range(start, end) if start < end => {
+                let (fragments, more) = range(stream, start, end)?;
+                (without_overlaps(fragments), more)
+            }
             Span::Range(start, end) => {
                 let message = format!("the range ends at {end}, which is not after its start at {start}");
                 return Err(Error::new(ErrorKind::InvalidInput, message));
@@ -74,15 +80,21 @@ impl Window {
             };
             return Err(Error::new(ErrorKind::NotFound, message));
         }
-        Ok(Self { span, entries: entries(fragments) })
+        let rest = fragments.get(MAX_ENTRIES).map(|next| next.producer_time).or(more);
+        fragments.truncate(MAX_ENTRIES);
+        let longest_us = fragments.iter().map(|fragment| fragment.duration_us).max().unwrap_or(0);
+        let ever_us = if matches!(span, Span::Range(..)) { 0 } else { stream.summary().longest_us };
+        let entries = if span == Span::Live { counted(fragments) } else { entries(fragments) };
+        Ok(Self { span, entries, rest, longest_us: longest_us.max(ever_us) })
     }
 
     /// The least target duration that suits all fragments: no duration, rounded to the nearest
-    /// second, is above it (RFC 8216 §4.3.3.1).
+    /// second, is above it (RFC 8216 §4.3.3.1). In a playlist that goes on it suits every fragment the
+    /// stream ever had, since it must not change (§6.2.1); it does only where a stream brings a longer
+    /// one, which nobody can know beforehand, and a segment above it would be worse.
     #[must_use]
     pub fn target_duration_s(&self) -> u64 {
-        let longest_us = self.entries.iter().map(|entry| entry.fragment.duration_us).max().unwrap_or(0);
-        (longest_us.saturating_add(500_000) / 1_000_000).max(1)
+        (self.longest_us.saturating_add(500_000) / 1_000_000).max(1)
     }
 
     /// Peak and mean payload bits per second.
@@ -105,6 +117,11 @@ fn live(newest: Vec<Fragment>) -> Vec<Fragment> {
         if shown_us >= LIVE_WINDOW_US && newest.len() - first >= LIVE_FRAGMENTS_MIN {
             break;
         }
+        // Sequence numbers must not jump: where fragments were lost to damage, it begins anew.
+        let after = newest.get(index + 1).filter(|_| index + 1 == first);
+        if after.is_some_and(|after| fragment.ordinal + 1 != after.ordinal) {
+            break;
+        }
         shown_us = shown_us.saturating_add(fragment.duration_us);
         first = index;
     }
@@ -125,13 +142,39 @@ fn from(stream: &Stream, start: WallTime) -> Result<Vec<Fragment>, Error> {
         after: None,
         limit: PAGE,
     };
-    let mut fragments = all(query, |query| stream.fragments(query))?;
+    let (mut fragments, _) = up_to_full(query, |query| stream.fragments(query))?;
+    if fragments.len() > MAX_ENTRIES {
+        // What arrives from now on must not change which are the first.
+        let first = fragments.into_iter().min_by_key(|fragment| fragment.number);
+        return first.map_or(Ok(Vec::new()), |first| arrived(stream, first, start));
+    }
     fragments.retain(|fragment| fragment.number <= newest.number);
     fragments.sort_unstable_by_key(|fragment| fragment.number);
     Ok(fragments)
 }
 
-fn range(stream: &Stream, start: WallTime, end: WallTime) -> Result<Vec<Fragment>, Error> {
+/// `first` and what arrived after it and ends after `start`: one more than a playlist shows, if there
+/// are so many.
+fn arrived(stream: &Stream, first: Fragment, start: WallTime) -> Result<Vec<Fragment>, Error> {
+    let after = Some(Cursor { time: first.server_time, number: first.number });
+    let mut query =
+        Query { axis: Axis::Arrival, start: None, end: None, descending: false, after, limit: PAGE };
+    let mut found = vec![first];
+    while found.len() <= MAX_ENTRIES {
+        let page = stream.fragments(&query)?;
+        let Some(last) = page.last() else { break };
+        query.after = Some(Cursor { time: last.server_time, number: last.number });
+        found.extend(page.into_iter().filter(|fragment| fragment.producer_end() > start));
+    }
+    Ok(found)
+}
+
+/// The fragments of a range, and where more are if these are enough for any playlist.
+fn range(
+    stream: &Stream,
+    start: WallTime,
+    end: WallTime,
+) -> Result<(Vec<Fragment>, Option<WallTime>), Error> {
     let query = Query {
         axis: Axis::Producer,
         start: Some(start),
@@ -140,28 +183,29 @@ fn range(stream: &Stream, start: WallTime, end: WallTime) -> Result<Vec<Fragment
         after: None,
         limit: PAGE,
     };
-    all(query, |query| stream.fragments(query))
+    up_to_full(query, |query| stream.fragments(query))
 }
 
-/// Everything that `query` finds, read in pages of the given list.
-fn all(
+/// What `query` finds, read in pages of the given list, until it is more than a playlist shows even if
+/// half of it shows what the other half does; and then where more is.
+fn up_to_full(
     mut query: Query,
     list: impl Fn(&Query) -> Result<Vec<Fragment>, Error>,
-) -> Result<Vec<Fragment>, Error> {
+) -> Result<(Vec<Fragment>, Option<WallTime>), Error> {
     query.limit = PAGE;
     let mut found = Vec::new();
     loop {
         let page = list(&query)?;
-        let Some(last) = page.last() else { return Ok(found) };
+        let Some(last) = page.last() else { return Ok((found, None)) };
+        let end = last.producer_end();
         query.after = Some(Cursor { time: last.start(query.axis), number: last.number });
         let complete = page.len() < PAGE;
         found.extend(page);
-        if found.len() > MAX_ENTRIES {
-            let message = format!("more than {MAX_ENTRIES} fragments are too many for one playlist");
-            return Err(Error::new(ErrorKind::LimitExceeded, message));
-        }
         if complete {
-            return Ok(found);
+            return Ok((found, None));
+        }
+        if found.len() > 2 * MAX_ENTRIES {
+            return Ok((found, Some(end)));
         }
     }
 }
@@ -203,6 +247,17 @@ fn without_overlaps(sorted: Vec<Fragment>) -> Vec<Fragment> {
     }
     kept.extend(spare);
     kept
+}
+
+/// The entries of a live playlist: each break is one that the fragments themselves count, so that
+/// segments keep their discontinuity sequence numbers while the playlist slides (§6.2.2).
+fn counted(fragments: Vec<Fragment>) -> Vec<Entry> {
+    let mut before = None;
+    let entry = |fragment: Fragment| {
+        let breaks = before.replace(fragment.discontinuities);
+        Entry { discontinuity: breaks != Some(fragment.discontinuities), fragment }
+    };
+    fragments.into_iter().map(entry).collect()
 }
 
 fn entries(fragments: Vec<Fragment>) -> Vec<Entry> {

@@ -1,7 +1,7 @@
 //! Which fragments a window keeps.
 
-use kinora_base::FragmentNumber;
-use kinora_store::{ConfigurationId, State};
+use kinora_base::{FragmentNumber, ManualClock, StreamName};
+use kinora_store::{Begin, ConfigurationId, Finish, Options, State, Store};
 
 use super::*;
 
@@ -53,25 +53,90 @@ fn media_that_shows_the_same_time_twice_is_played_once() {
 }
 
 #[test]
-fn a_playlist_has_a_limit_and_reads_no_further() {
+fn what_is_too_much_for_a_playlist_is_read_no_further_and_said_to_be_more() {
     let query =
         Query { axis: Axis::Producer, start: None, end: None, descending: false, after: None, limit: 1 };
-    let asked_for = std::cell::Cell::new(0);
     let stored = |count: u64| {
-        let asked_for = &asked_for;
         move |query: &Query| {
             let first = query.after.map_or(1, |after| after.number.get() + 1);
-            asked_for.set(first);
             let page = first..(count + 1).min(first + query.limit as u64);
             Ok(page.map(|number| fragment(number, number as i64, 1)).collect())
         }
     };
-    let most = MAX_ENTRIES as u64;
-    assert_eq!(numbers(&all(query, stored(most)).unwrap()), (1..=most).collect::<Vec<_>>());
-    assert_eq!(all(query, stored(most + 1)).unwrap_err().kind, ErrorKind::LimitExceeded);
-    asked_for.set(0);
-    assert!(all(query, stored(u64::MAX - 1)).is_err());
-    assert_eq!(asked_for.get(), most + 1, "it read on though it was too much already");
+    let most = 2 * MAX_ENTRIES as u64;
+    let (all, more) = up_to_full(query, stored(most)).unwrap();
+    assert_eq!((numbers(&all), more), ((1..=most).collect(), None));
+    let (some, more) = up_to_full(query, stored(u64::MAX - 1)).unwrap();
+    assert_eq!(some.len(), 2 * MAX_ENTRIES + PAGE);
+    assert_eq!(more, some.last().map(Fragment::producer_end));
+}
+
+/// A stream with `count` fragments of a second each from time 0 on, and the means to add more.
+fn long_stream(folder: &std::path::Path, count: i64) -> (Store, Arc<Stream>, impl FnMut(i64)) {
+    let clock = Arc::new(ManualClock::at(WallTime::EARLIEST));
+    let store = Store::open(folder, Options::default(), clock).unwrap();
+    let stream = store.create_stream(&StreamName::new("cam").unwrap()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let mut writer = runtime.block_on(stream.writer()).unwrap();
+    let configuration = writer.configuration(&bytes::Bytes::from_static(b"c")).unwrap();
+    let mut put = move |second: i64, wait: bool| {
+        let begin = Begin {
+            producer_time: WallTime::EARLIEST.offset_micros(second * 1_000_000),
+            server_time: WallTime::EARLIEST,
+            media_us: 0,
+            configuration,
+            discontinuity: false,
+        };
+        writer.begin(begin).unwrap();
+        let head = bytes::Bytes::copy_from_slice(&second.to_le_bytes());
+        let finish = Finish {
+            duration_us: 1_000_000,
+            flags: Flags::KEY_FRAME_START,
+            head: head.clone(),
+            data: vec![head],
+        };
+        let finished = writer.finish(finish).unwrap();
+        if wait {
+            runtime.block_on(finished.durable).unwrap();
+        }
+    };
+    for second in 0..count {
+        put(second, second % 200 == 199 || second == count - 1);
+    }
+    (store, stream, move |second| put(second, true))
+}
+
+#[test]
+fn a_span_of_more_than_a_playlist_shows_ends_where_the_next_one_begins() {
+    let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let most = MAX_ENTRIES as i64;
+    let (_store, stream, mut put) = long_stream(folder.path(), most + 100);
+    let second = |second: i64| WallTime::EARLIEST.offset_micros(second * 1_000_000);
+    let shown = |span| {
+        let window = Window::of(&stream, span).unwrap();
+        let entries = window.entries.iter().map(|entry| entry.fragment.number.get() as i64);
+        (entries.collect::<Vec<_>>(), window.rest)
+    };
+    let first = (1..=most).collect::<Vec<_>>();
+    assert_eq!(shown(Span::From(second(0))), (first.clone(), Some(second(most))));
+    assert_eq!(shown(Span::Range(second(0), second(most * 2))), (first.clone(), Some(second(most))));
+    assert_eq!(shown(Span::From(second(most))).0, (most + 1..=most + 100).collect::<Vec<_>>());
+    assert_eq!(shown(Span::From(second(100))), ((101..=most + 100).collect(), None));
+    // What comes late comes after what a player was shown, though it is older.
+    put(3);
+    assert_eq!(shown(Span::From(second(0))).0, first);
+}
+
+#[test]
+fn a_live_playlist_counts_the_breaks_that_are_stored_and_begins_after_what_was_lost() {
+    let mut newest: Vec<Fragment> = (1..=12).map(|n| fragment(n, 2 * n as i64, 2)).collect();
+    for (place, breaks) in [(0, 3), (8, 5)] {
+        newest[place..].iter_mut().for_each(|fragment| fragment.discontinuities = breaks);
+    }
+    let breaks: Vec<usize> = (1..12).filter(|n| counted(live(newest.clone()))[*n].discontinuity).collect();
+    assert_eq!(breaks, [8]);
+    newest[7..].iter_mut().for_each(|fragment| fragment.ordinal += 1);
+    assert_eq!(numbers(&live(newest)), (8..=12).collect::<Vec<_>>());
 }
 
 #[test]
@@ -127,6 +192,6 @@ fn the_timeline_breaks_where_numbers_configurations_or_the_producer_say_so() {
 fn bandwidth_is_the_peak_and_the_mean() {
     let mut fragments = vec![fragment(1, 0, 1), fragment(2, 1, 1)];
     fragments[1].bytes = 750_000;
-    let window = Window { span: Span::Live, entries: entries(fragments) };
+    let window = Window { span: Span::Live, entries: entries(fragments), rest: None, longest_us: 0 };
     assert_eq!(window.bandwidth(), (6_000_000, 4_000_000));
 }

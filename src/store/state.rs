@@ -97,6 +97,8 @@ pub(crate) struct Sums {
     pub(crate) bytes: u64,
     /// Length of the files of segments that the index has.
     pub(crate) file_bytes: u64,
+    /// Duration of the longest that was ever stored.
+    pub(crate) longest_us: u64,
 }
 
 impl Sums {
@@ -109,6 +111,7 @@ impl Sums {
         self.producer_range = Some((low.min(start), high.max(end)));
         self.fragments += 1;
         self.bytes += u64::from(fragment.bytes);
+        self.longest_us = self.longest_us.max(fragment.duration_us);
     }
 
     /// Takes a segment out whose file was deleted. Numbers and times stay as they were.
@@ -265,6 +268,7 @@ impl From<Totals> for Sums {
             fragments: totals.count,
             bytes: totals.bytes,
             file_bytes: totals.file_bytes,
+            longest_us: 0,
         }
     }
 }

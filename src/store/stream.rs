@@ -32,6 +32,9 @@ pub struct Summary {
     pub fragments: u64,
     /// Their payload bytes.
     pub bytes: u64,
+    /// Duration in microseconds of the longest fragment that was ever stored; only rebuilding the
+    /// index forgets those that expired.
+    pub longest_us: u64,
     /// Server time of the newest part or fragment.
     pub last_received: Option<WallTime>,
     /// Whether a writer holds the stream.
@@ -140,6 +143,7 @@ impl Stream {
             }),
             fragments,
             bytes: sums.bytes.saturating_sub(hidden_bytes),
+            longest_us: sums.longest_us,
             last_received: state.last_received,
             has_writer: state.writer.is_some(),
         }

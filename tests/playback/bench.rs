@@ -26,6 +26,13 @@ impl Bench {
         Self { server: Server::start(Path::new(KINORA), &folder.path().join("data"), &[]), folder }
     }
 
+    /// The same data behind a server that was stopped and started again.
+    pub(crate) fn restarted(self) -> Self {
+        self.server.stop();
+        let server = Server::start(Path::new(KINORA), &self.folder.path().join("data"), &[]);
+        Self { server, folder: self.folder }
+    }
+
     pub(crate) fn address(&self) -> SocketAddr {
         self.server.address
     }

@@ -84,7 +84,7 @@ fn a_live_playlist_slides_past_what_broke_and_still_counts_it() {
     }
     let last = before.unwrap();
     assert!(last.sequence > 60 && last.duration_s() < 40.0, "it did not slide: {last:?}");
-    assert_eq!(last.segments.last().unwrap().era, 5, "five breaks came before the last segment");
+    assert_eq!(last.segments.last().unwrap().era, 6, "six connections brought the segments up to the last");
     let audio = bench.media("cam", "audio", "");
     assert_eq!((audio.sequence, audio.discontinuity_sequence), (last.sequence, last.discontinuity_sequence));
 }
@@ -109,6 +109,30 @@ fn a_long_segment_that_slid_away_leaves_the_target_duration_as_it_was() {
         before = now;
     }
     assert!(before.segments.iter().all(|segment| segment.duration_s < 1.0), "it did not slide: {before:?}");
+}
+
+#[test]
+fn a_live_playlist_goes_on_after_a_restart_of_the_server() {
+    let bench = Bench::new();
+    let long = made(
+        "playback-4s-long.mkv",
+        "-f lavfi -i testsrc2=size=192x108:rate=25:duration=4 -c:v libx264 -preset veryfast -g 100 \
+         -keyint_min 100 -sc_threshold 0 -pix_fmt yuv420p",
+    );
+    let start = |round: i64| format!("?start={}", 1_767_225_600_000 + round * 100_000);
+    bench.push("cam", &start(0), &long);
+    for round in 1..4 {
+        bench.push("cam", &start(round), &twelve_seconds());
+    }
+    let before = bench.media("cam", "video", "");
+    assert_eq!((before.target_s, before.segments[0].uri.as_str()), (4, "14.m4s"));
+    let bench = bench.restarted();
+    let after = bench.media("cam", "video", "");
+    before.check_reload(&after);
+    bench.push("cam", &start(4), &twelve_seconds());
+    let later = bench.media("cam", "video", "");
+    after.check_reload(&later);
+    assert!(later.sequence > after.sequence && later.segments.last().unwrap().era == 5, "{later:?}");
 }
 
 #[test]

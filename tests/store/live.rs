@@ -76,3 +76,21 @@ fn a_second_opening_is_refused_and_names_the_folder() {
     drop(store);
     open(folder.path()).close();
 }
+
+#[test]
+fn the_longest_fragment_is_known_after_a_restart_though_it_lies_in_an_old_segment() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let stream = store.create_stream(&name("cam")).unwrap();
+    let mut writer = writer(&stream);
+    store_one(&mut writer, &Take { duration_us: 7_000_000, ..Take::at(0, payload(0, 3000)) });
+    for n in 1..30 {
+        store_one(&mut writer, &Take::at(n * 10_000, payload(n as u64, 3000)));
+    }
+    assert_eq!(stream.summary().longest_us, 7_000_000);
+    drop(writer);
+    store.close();
+    drop((stream, store));
+    let store = open(folder.path());
+    assert_eq!(store.stream(&name("cam")).unwrap().summary().longest_us, 7_000_000);
+}

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use kinora_base::{ErrorKind, FragmentNumber, WallTime};
 use kinora_media::Track;
@@ -57,7 +57,7 @@ impl SpanParams {
 /// The multivariant playlist: live, or of a range.
 #[utoipa::path(get, path = "/v1/streams/{name}/hls/index.m3u8", tag = "playback",
     params(("name", description = "stream name"), SpanParams),
-    responses((status = 200, body = String, content_type = PLAYLIST), (status = 404, body = ErrorBody), (status = 413, body = ErrorBody), (status = 415, body = ErrorBody)))]
+    responses((status = 200, body = String, content_type = PLAYLIST), (status = 404, body = ErrorBody), (status = 415, body = ErrorBody)))]
 pub async fn multivariant(
     State(state): State<AppState>,
     Path(name): Path<String>,
@@ -66,7 +66,7 @@ pub async fn multivariant(
     let stream = state.stream(&name)?;
     let span = params.span()?;
     let query = params.text();
-    let text = blocking(move || {
+    let (text, next) = blocking(move || {
         let window = window(&stream, span)?;
         let known = state.catalog.presentations(&stream, &window)?;
         let newest = known.last().map(|(id, _)| *id);
@@ -78,21 +78,22 @@ pub async fn multivariant(
         let fragments = window.entries.iter().map(|entry| &entry.fragment);
         let newest = newest.map(|id| state.catalog.known(&stream, id)).transpose()?;
         let frame_rate = newest.and_then(|newest| newest.frame_rate(&stream, fragments));
-        Ok(multivariant_playlist(&MultivariantInput {
+        let text = multivariant_playlist(&MultivariantInput {
             presentations: &presentations,
             frame_rate,
             bandwidth: window.bandwidth(),
             query: &query,
-        }))
+        });
+        Ok((text, next(&window)))
     })
     .await?;
-    Ok(playlist(text))
+    Ok(playlist(text, next))
 }
 
 /// A media playlist: live, or of a range.
 #[utoipa::path(get, path = "/v1/streams/{name}/hls/{rendition}/index.m3u8", tag = "playback",
     params(("name", description = "stream name"), ("rendition", description = "video, audio, video2 …"), SpanParams),
-    responses((status = 200, body = String, content_type = PLAYLIST), (status = 404, body = ErrorBody), (status = 413, body = ErrorBody)))]
+    responses((status = 200, body = String, content_type = PLAYLIST), (status = 404, body = ErrorBody)))]
 pub async fn media(
     State(state): State<AppState>,
     Path((name, rendition)): Path<(String, String)>,
@@ -100,18 +101,17 @@ pub async fn media(
 ) -> Result<Response, ApiError> {
     let stream = state.stream(&name)?;
     let span = params.span()?;
-    let text = blocking(move || {
+    let (text, next) = blocking(move || {
         let window = window(&stream, span)?;
         let presentations: HashMap<ConfigurationId, Presentation> =
             state.catalog.presentations(&stream, &window)?.into_iter().collect();
         if presentations.values().all(|presentation| presentation.rendition(&rendition).is_none()) {
             return Err(no_rendition(&rendition));
         }
-        let live = (span == Span::Live).then(|| state.catalog.continuity(&stream, &window));
-        Ok(media_playlist(&window, &rendition, &presentations, live))
+        Ok((media_playlist(&window, &rendition, &presentations), next(&window)))
     })
     .await?;
-    Ok(playlist(text))
+    Ok(playlist(text, next))
 }
 
 /// An init segment (`init-{configuration}.mp4`) or a media segment (`{fragment}.m4s`).
@@ -190,8 +190,6 @@ fn window(stream: &Arc<Stream>, span: Span) -> Result<Window, ApiError> {
     Window::of(stream, span).map_err(|error| match error.kind {
         ErrorKind::NotFound => ApiError::new(ErrorKind::NotFound, "no_media", error.message)
             .with_hint("GET …/timeline shows when the stream has media"),
-        ErrorKind::LimitExceeded => ApiError::new(ErrorKind::LimitExceeded, "range_too_long", error.message)
-            .with_hint("ask for a shorter range, with a later start or an earlier end"),
         _ => error.into(),
     })
 }
@@ -211,8 +209,22 @@ fn nothing_to_play(presentations: &[Presentation]) -> ApiError {
         .with_hint("fetch fragments as .mkv, which carries everything")
 }
 
-fn playlist(text: String) -> Response {
+fn playlist(text: String, next: Option<HeaderValue>) -> Response {
     // A live playlist is new with every fragment, and late uploads change even a range's.
     let headers = [(header::CONTENT_TYPE, PLAYLIST), (header::CACHE_CONTROL, "no-cache")];
-    (headers, text).into_response()
+    let mut response = (headers, text).into_response();
+    if let Some(next) = next {
+        response.headers_mut().insert(header::LINK, next);
+    }
+    response
+}
+
+/// Where the playlist is that goes on after one that is full (RFC 8288 §3).
+fn next(window: &Window) -> Option<HeaderValue> {
+    let end = match window.span {
+        Span::Range(_, end) => format!("&end={}", end.as_millis()),
+        Span::From(_) | Span::Live => String::new(),
+    };
+    let link = format!("<index.m3u8?start={}{end}>; rel=\"next\"", window.rest?.as_millis());
+    HeaderValue::try_from(link).ok()
 }

@@ -6,11 +6,10 @@ use std::fmt::Write;
 use kinora_base::WallTime;
 use kinora_store::{ConfigurationId, Flags};
 
-use crate::playback::{Continuity, Presentation, Span, Window};
+use crate::playback::{Presentation, Span, Window};
 
 /// The media playlist of the rendition `id` over `window`. `presentations` holds every
-/// configuration of the window; `live` is what a live playlist must keep to, and nothing for others.
-/// URIs are relative to the rendition's own folder:
+/// configuration of the window. URIs are relative to the rendition's own folder:
 /// `init-{configuration}.mp4` and `{number}.m4s`.
 ///
 /// Entries whose configuration lacks the rendition are gaps (8216bis §4.4.4.7). The playlist of a
@@ -20,10 +19,9 @@ pub fn media_playlist(
     window: &Window,
     id: &str,
     presentations: &HashMap<ConfigurationId, Presentation>,
-    live: Option<Continuity>,
 ) -> String {
     let mut text = String::with_capacity(160 * window.entries.len() + 256);
-    header(&mut text, window, live);
+    header(&mut text, window);
     let mut mapped: Option<ConfigurationId> = None;
     for (place, entry) in window.entries.iter().enumerate() {
         let fragment = &entry.fragment;
@@ -44,13 +42,13 @@ pub fn media_playlist(
         let _ = writeln!(text, "#EXTINF:{},", seconds(fragment.duration_us));
         let _ = writeln!(text, "{}.m4s", fragment.number);
     }
-    if matches!(window.span, Span::Range(..)) {
+    if matches!(window.span, Span::Range(..)) || window.rest.is_some() {
         text.push_str("#EXT-X-ENDLIST\n");
     }
     text
 }
 
-fn header(text: &mut String, window: &Window, live: Option<Continuity>) {
+fn header(text: &mut String, window: &Window) {
     text.push_str("#EXTM3U\n#EXT-X-VERSION:7\n");
     // RFC 8216 §4.3.5.1: only if decoding can start at every segment. A playlist that still gets
     // segments cannot promise that of those to come, and must not take it back (§6.2.1).
@@ -58,14 +56,14 @@ fn header(text: &mut String, window: &Window, live: Option<Continuity>) {
     if complete && window.entries.iter().all(|entry| entry.fragment.flags.has(Flags::KEY_FRAME_START)) {
         text.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
     }
-    let target_duration_s = live.map_or_else(|| window.target_duration_s(), |live| live.target_duration_s);
-    let _ = writeln!(text, "#EXT-X-TARGETDURATION:{target_duration_s}");
+    let _ = writeln!(text, "#EXT-X-TARGETDURATION:{}", window.target_duration_s());
     match window.span {
         Span::Live => {
             let first = window.entries.first().map(|entry| &entry.fragment);
             let _ = writeln!(text, "#EXT-X-MEDIA-SEQUENCE:{}", first.map_or(0, |f| f.ordinal));
-            let first_era = live.map_or(0, |live| live.first_era);
-            let _ = writeln!(text, "#EXT-X-DISCONTINUITY-SEQUENCE:{first_era}");
+            // §6.2.2: the first segment's own number, which counts the tags that slid away, stored with it.
+            let breaks = first.map_or(0, |first| first.discontinuities);
+            let _ = writeln!(text, "#EXT-X-DISCONTINUITY-SEQUENCE:{breaks}");
         }
         Span::From(start) => {
             text.push_str("#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:EVENT\n");

@@ -9,8 +9,12 @@ use crate::playback::{Entry, Rendition};
 
 const START: WallTime = WallTime::from_millis(1_800_000_000_000);
 
-/// What earlier playlists of the stream said; one had a longer segment.
-const LIVE: Option<Continuity> = Some(Continuity { first_era: 3, target_duration_s: 5 });
+/// A window over these entries; the stream once had a fragment of five seconds.
+fn window(span: Span, entries: Vec<Entry>) -> Window {
+    let of_entries = entries.iter().map(|entry| entry.fragment.duration_us).max().unwrap_or(0);
+    let longest_us = if span == Span::Live { 5_000_000 } else { of_entries };
+    Window { span, entries, rest: None, longest_us }
+}
 
 fn entry(number: u64, duration_us: u64, configuration: u32, discontinuity: bool) -> Entry {
     let fragment = Fragment {
@@ -24,7 +28,7 @@ fn entry(number: u64, duration_us: u64, configuration: u32, discontinuity: bool)
         configuration: ConfigurationId(configuration),
         flags: Flags::KEY_FRAME_START,
         content_crc: 0,
-        discontinuities: 0,
+        discontinuities: 3,
         state: State::Persisted,
     };
     Entry { fragment, discontinuity }
@@ -58,7 +62,7 @@ fn presentations() -> HashMap<ConfigurationId, Presentation> {
 fn a_live_playlist_slides_and_marks_where_the_timeline_breaks() {
     let entries =
         vec![entry(7, 2_000_000, 1, true), entry(8, 1_966_667, 1, false), entry(9, 2_033_333, 2, true)];
-    let window = Window { span: Span::Live, entries };
+    let window = window(Span::Live, entries);
     let expected = "\
 #EXTM3U
 #EXT-X-VERSION:7
@@ -78,15 +82,15 @@ fn a_live_playlist_slides_and_marks_where_the_timeline_breaks() {
 #EXTINF:2.033333,
 9.m4s
 ";
-    assert_eq!(media_playlist(&window, "video", &presentations(), LIVE), expected);
+    assert_eq!(media_playlist(&window, "video", &presentations()), expected);
 }
 
 #[test]
 fn a_range_ends_and_says_where_inside_its_first_fragment_it_begins() {
     let entries = vec![entry(1, 2_500_000, 1, true)];
     let start = START.offset_micros(2_750_000);
-    let window = Window { span: Span::Range(start, start.offset_micros(9)), entries };
-    let text = media_playlist(&window, "video", &presentations(), None);
+    let window = window(Span::Range(start, start.offset_micros(9)), entries);
+    let text = media_playlist(&window, "video", &presentations());
     assert!(
         text.contains("#EXT-X-TARGETDURATION:3\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n"),
         "{text}"
@@ -97,19 +101,21 @@ fn a_range_ends_and_says_where_inside_its_first_fragment_it_begins() {
 
 #[test]
 fn from_a_time_on_the_playlist_grows() {
-    let window = Window { span: Span::From(START), entries: vec![entry(1, 2_000_000, 1, true)] };
-    let text = media_playlist(&window, "video", &presentations(), None);
+    let window = window(Span::From(START), vec![entry(1, 2_000_000, 1, true)]);
+    let text = media_playlist(&window, "video", &presentations());
     assert!(text.contains("#EXT-X-PLAYLIST-TYPE:EVENT\n"), "{text}");
     assert!(text.contains("#EXT-X-START:TIME-OFFSET=0.000000,PRECISE=YES\n"), "{text}");
     assert!(!text.contains("ENDLIST"), "{text}");
+    let full = Window { rest: Some(START), ..window };
+    assert!(media_playlist(&full, "video", &presentations()).ends_with("1.m4s\n#EXT-X-ENDLIST\n"));
 }
 
 #[test]
 fn a_fragment_without_the_rendition_is_a_gap() {
     let entries =
         vec![entry(1, 2_000_000, 1, true), entry(2, 2_000_000, 2, true), entry(3, 2_000_000, 1, true)];
-    let window = Window { span: Span::Live, entries };
-    let text = media_playlist(&window, "audio", &presentations(), LIVE);
+    let window = window(Span::Live, entries);
+    let text = media_playlist(&window, "audio", &presentations());
     assert_eq!(text.matches("#EXT-X-GAP\n").count(), 1, "{text}");
     assert_eq!(text.matches("#EXT-X-MAP").count(), 1, "{text}");
     let gap = text.find("#EXT-X-GAP").unwrap();
@@ -122,8 +128,7 @@ fn a_fragment_without_the_rendition_is_a_gap() {
 #[test]
 fn only_a_range_says_that_its_segments_are_independent_and_only_if_they_are() {
     let says_so = |span, entries| {
-        let live = LIVE.filter(|_| span == Span::Live);
-        media_playlist(&Window { span, entries }, "video", &presentations(), live).contains("INDEPENDENT")
+        media_playlist(&window(span, entries), "video", &presentations()).contains("INDEPENDENT")
     };
     let range = Span::Range(START, START.offset_micros(9_000_000));
     let whole = vec![entry(1, 2_000_000, 1, true)];

@@ -32,7 +32,8 @@ CREATE TABLE streams (
     created INTEGER NOT NULL,
     longest_producer INTEGER NOT NULL DEFAULT 0,
     longest_server INTEGER NOT NULL DEFAULT 0,
-    floor INTEGER NOT NULL DEFAULT 0
+    floor INTEGER NOT NULL DEFAULT 0,
+    longest_fragment INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE segments (
     stream INTEGER NOT NULL,
@@ -53,6 +54,7 @@ CREATE TABLE segments (
     damaged INTEGER NOT NULL,
     runs BLOB NOT NULL,
     lowest INTEGER NOT NULL,
+    longest INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (stream, first)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX segments_by_producer ON segments

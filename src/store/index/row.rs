@@ -57,6 +57,8 @@ pub(crate) struct SegmentRow {
     pub(crate) producer: Span,
     pub(crate) server: Span,
     pub(crate) damaged: bool,
+    /// Duration of the longest fragment.
+    pub(crate) longest_us: u64,
     /// The continuous runs of producer time.
     pub(crate) runs: Vec<Run>,
 }
@@ -85,6 +87,7 @@ impl SegmentRow {
             producer: Span::of(times(|entry| entry.producer_time)),
             server: Span::of(times(|entry| entry.server_time)),
             damaged: trailer.damaged,
+            longest_us: entries.iter().map(|entry| u64::from(entry.duration_us)).max().unwrap_or(0),
             runs: merge_runs(runs.collect()),
         }
     }

@@ -8,7 +8,8 @@ use super::{Database, SegmentRow, Span, runs};
 use crate::{Error, Run};
 
 const SEGMENT_COLUMNS: &str = "first, last, spent, epoch, first_ordinal, count, bytes, file_bytes, \
-    producer_first, producer_last, producer_end, server_first, server_last, server_end, damaged, runs, lowest";
+    producer_first, producer_last, producer_end, server_first, server_last, server_end, damaged, runs, lowest, \
+    longest";
 
 /// A span of a time axis in which segments may begin.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +41,7 @@ fn segment_row(row: &Row<'_>) -> rusqlite::Result<SegmentRow> {
         damaged: row.get(14)?,
         runs: runs::decode(row.get_ref(15)?.as_blob()?, single),
         lowest: uint(row, 16)?,
+        longest_us: uint(row, 17)?,
     })
 }
 
@@ -174,7 +176,7 @@ fn add_segment(connection: &Connection, stream: i64, row: &SegmentRow) -> rusqli
     let added = connection
         .prepare_cached(
             "INSERT OR IGNORE INTO segments VALUES \
-             (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+             (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
         )?
         .execute(params![
             stream,
@@ -195,6 +197,7 @@ fn add_segment(connection: &Connection, stream: i64, row: &SegmentRow) -> rusqli
             row.damaged,
             runs::encode(&row.runs),
             int(row.lowest),
+            int(row.longest_us),
         ])?;
     if added == 0 {
         return Ok(());
@@ -202,9 +205,10 @@ fn add_segment(connection: &Connection, stream: i64, row: &SegmentRow) -> rusqli
     connection
         .prepare_cached(
             "UPDATE streams SET longest_producer = max(longest_producer, ?2), \
-             longest_server = max(longest_server, ?3) WHERE id = ?1",
+             longest_server = max(longest_server, ?3), longest_fragment = max(longest_fragment, ?4) \
+             WHERE id = ?1",
         )?
-        .execute(params![stream, row.producer.length_us(), row.server.length_us()])?;
+        .execute(params![stream, row.producer.length_us(), row.server.length_us(), int(row.longest_us)])?;
     connection
         .prepare_cached(
             "INSERT INTO totals VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (stream) DO UPDATE SET \

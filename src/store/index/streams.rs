@@ -23,6 +23,8 @@ pub(crate) struct StreamRow {
     pub(crate) longest_server_us: i64,
     /// Fragments below this number had expired at some time.
     pub(crate) floor: u64,
+    /// Duration of the longest fragment ever sealed, whether it is still stored or not.
+    pub(crate) longest_fragment_us: u64,
     pub(crate) totals: Option<Totals>,
 }
 
@@ -63,7 +65,8 @@ impl Database {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT s.id, s.name, s.created, s.longest_producer, s.longest_server, t.first, t.last, \
-                 t.producer_first, t.producer_end, t.server_last, t.count, t.bytes, t.file_bytes, s.floor \
+                 t.producer_first, t.producer_end, t.server_last, t.count, t.bytes, t.file_bytes, s.floor, \
+                 s.longest_fragment \
                  FROM streams s LEFT JOIN totals t ON t.stream = s.id WHERE ?1 IS NULL OR s.id = ?1",
             )?;
             let rows = statement.query_map([id], |row| {
@@ -84,6 +87,7 @@ impl Database {
                 let (id, created) = (row.get(0)?, time(row, 2)?);
                 let floor = uint(row, 13)?;
                 let (longest_producer_us, longest_server_us) = (row.get(3)?, row.get(4)?);
+                let longest_fragment_us = uint(row, 14)?;
                 Ok(StreamName::new(&name).ok().map(|name| StreamRow {
                     id,
                     name,
@@ -91,6 +95,7 @@ impl Database {
                     longest_producer_us,
                     longest_server_us,
                     floor,
+                    longest_fragment_us,
                     totals,
                 }))
             })?;

@@ -251,6 +251,7 @@ impl Opening<'_> {
             state.kept.expired.floor = state.kept.expired.floor.max(row.floor);
             state.last_received = row.totals.map(|totals| totals.server_last);
             state.sums = row.totals.map(Sums::from).unwrap_or_default();
+            state.sums.longest_us = row.longest_fragment_us;
         }
         let has_segments = open.is_some() || state.sums.fragments > 0 || expired.spent > 0;
         let newest = database.segments_by_number(self.id, 0, u64::MAX, true, Newest::MAX_SEGMENTS);
