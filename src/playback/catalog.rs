@@ -64,10 +64,11 @@ impl Catalog {
     }
 
     /// What HLS makes of every configuration of a window, in the order of first use. For playlists:
-    /// tracks come without their codec configurations.
+    /// tracks come without their codec configurations, and of one that is lost nothing can be played,
+    /// which is no reason to play nothing of the others.
     ///
     /// # Errors
-    /// As [`Self::known`].
+    /// Whatever else the store reports.
     pub fn presentations(
         &self,
         stream: &Stream,
@@ -77,7 +78,14 @@ impl Catalog {
         for entry in &window.entries {
             let id = entry.fragment.configuration;
             if seen.insert(id) {
-                found.push((id, self.known(stream, id)?.presentation.without_configurations()));
+                let presentation = match self.known(stream, id) {
+                    Ok(known) => known.presentation.without_configurations(),
+                    Err(error) if matches!(error.kind, ErrorKind::Corrupt | ErrorKind::NotFound) => {
+                        Presentation::of(&[])
+                    }
+                    Err(error) => return Err(error),
+                };
+                found.push((id, presentation));
             }
         }
         Ok(found)

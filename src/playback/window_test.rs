@@ -128,6 +128,16 @@ fn a_span_of_more_than_a_playlist_shows_ends_where_the_next_one_begins() {
 }
 
 #[test]
+fn a_configuration_that_is_lost_makes_gaps_and_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    // What this stream's fragments need is no configuration.
+    let (_store, stream, _put) = long_stream(folder.path(), 3);
+    let window = Window::of(&stream, Span::From(WallTime::EARLIEST)).unwrap();
+    let found = crate::playback::Catalog::default().presentations(&stream, &window).unwrap();
+    assert!(matches!(&found[..], [(ConfigurationId(1), lost)] if lost.renditions.is_empty()), "{found:?}");
+}
+
+#[test]
 fn a_live_playlist_counts_the_breaks_that_are_stored_and_begins_after_what_was_lost() {
     let mut newest: Vec<Fragment> = (1..=12).map(|n| fragment(n, 2 * n as i64, 2)).collect();
     for (place, breaks) in [(0, 3), (8, 5)] {

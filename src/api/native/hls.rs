@@ -76,7 +76,7 @@ pub async fn multivariant(
             return Err(nothing_to_play(&presentations));
         }
         let fragments = window.entries.iter().map(|entry| &entry.fragment);
-        let newest = newest.map(|id| state.catalog.known(&stream, id)).transpose()?;
+        let newest = newest.and_then(|id| state.catalog.known(&stream, id).ok());
         let frame_rate = newest.and_then(|newest| newest.frame_rate(&stream, fragments));
         let text = multivariant_playlist(&MultivariantInput {
             presentations: &presentations,
