@@ -135,3 +135,42 @@ fn a_clip_is_played_from_an_encrypted_archive_and_only_with_the_key() {
     assert!(!server.logged().contains(newest.last().unwrap()), "a key is in the log");
     server.stop();
 }
+
+#[test]
+fn a_stream_whose_keys_are_lost_hides_neither_other_streams_nor_what_comes_after() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, key) = (folder.path().join("data"), folder.path().join("key"));
+    let key_text = key.to_string_lossy().into_owned();
+    assert!(kinora(&["key", "generate", "--out", &key_text], "").status.success());
+    let start = || Server::start(Path::new(KINORA), &data, &["--encryption-key-file", &key_text]);
+    let media = std::fs::read(camera_clip(6)).unwrap();
+    let push = |server: &Server, target: &str| {
+        let pushed = request(server.address, "POST", target, &[], &media);
+        assert!(pushed.text().contains("persisted"), "{}", pushed.text());
+    };
+    let server = start();
+    push(&server, "/v1/streams/cam/media?start=2026-01-31T01:00:00Z");
+    push(&server, "/v1/streams/other/media");
+    server.stop();
+    std::fs::remove_file(data.join("streams/cam/keys")).unwrap();
+
+    let server = start();
+    let list = get(server.address, "/v1/streams");
+    assert_eq!(list.status, 200, "{}", list.text());
+    assert!(list.text().contains("\"cam\"") && list.text().contains("\"other\""), "{}", list.text());
+    for path in ["/v1/streams/cam", "/v1/streams/cam/fragments"] {
+        let answer = get(server.address, path);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        assert!(answer.text().contains("\"tracks\":[]"), "{path}: {}", answer.text());
+    }
+    // Nothing of it can be played, and that is said.
+    let answer = get(server.address, "/v1/streams/cam/fragments/1.mp4");
+    assert!(answer.status == 500 && answer.text().contains("corrupt"), "{}", answer.text());
+
+    push(&server, "/v1/streams/cam/media?start=2026-01-31T02:00:00Z");
+    assert!(!get(server.address, "/v1/streams/cam").text().contains("\"tracks\":[]"));
+    assert_eq!(get(server.address, "/v1/streams/cam/hls/index.m3u8").status, 200);
+    let live = get(server.address, "/v1/streams/cam/hls/video/index.m3u8");
+    assert!(live.text().contains("#EXT-X-GAP"), "what is lost is a gap: {}", live.text());
+    server.stop();
+}

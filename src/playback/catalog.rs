@@ -63,6 +63,22 @@ impl Catalog {
         Ok(known)
     }
 
+    /// The configuration `id` of `stream`, or nothing if it is lost: for whatever can do without, so
+    /// that one damaged place does not hide all the rest.
+    ///
+    /// # Errors
+    /// Whatever else the store reports.
+    pub fn readable(&self, stream: &Stream, id: ConfigurationId) -> Result<Option<Arc<Known>>, Error> {
+        match self.known(stream, id) {
+            Ok(known) => Ok(Some(known)),
+            Err(error) if matches!(error.kind, ErrorKind::Corrupt | ErrorKind::NotFound) => {
+                tracing::warn!(%error, "a codec configuration is lost");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// What HLS makes of every configuration of a window, in the order of first use. For playlists:
     /// tracks come without their codec configurations, and of one that is lost nothing can be played,
     /// which is no reason to play nothing of the others.
@@ -78,13 +94,11 @@ impl Catalog {
         for entry in &window.entries {
             let id = entry.fragment.configuration;
             if seen.insert(id) {
-                let presentation = match self.known(stream, id) {
-                    Ok(known) => known.presentation.without_configurations(),
-                    Err(error) if matches!(error.kind, ErrorKind::Corrupt | ErrorKind::NotFound) => {
-                        Presentation::of(&[])
-                    }
-                    Err(error) => return Err(error),
-                };
+                let known = self.readable(stream, id)?;
+                let presentation = known.map_or_else(
+                    || Presentation::of(&[]),
+                    |known| known.presentation.without_configurations(),
+                );
                 found.push((id, presentation));
             }
         }

@@ -225,9 +225,9 @@ fn describe(
     stream: &Arc<Stream>,
     fragment: &Fragment,
 ) -> Result<(FragmentInfo, u64), ApiError> {
-    let known = state.catalog.known(stream, fragment.configuration)?;
+    let known = state.catalog.readable(stream, fragment.configuration)?;
     let (mut tags, mut read_bytes) = (BTreeMap::new(), 0);
-    if fragment.flags.has(Flags::TAGS) {
+    if fragment.flags.has(Flags::TAGS) && known.is_some() {
         let head = head(&stream.read(fragment.number)?)?;
         read_bytes = head.bytes();
         tags.extend(head.tags().iter().map(|tag| (tag.name.clone(), tag.value.clone())));
@@ -239,7 +239,7 @@ fn describe(
         media_time_ms: fragment.media_us.div_euclid(1000),
         duration_ms: (fragment.duration_us + 500) / 1000,
         bytes: fragment.bytes,
-        tracks: known.tracks.iter().map(|track| track.number).collect(),
+        tracks: known.iter().flat_map(|known| &known.tracks).map(|track| track.number).collect(),
         tags,
         key_frame_start: fragment.flags.has(Flags::KEY_FRAME_START),
         state: fragment.state.as_str(),

@@ -141,7 +141,8 @@ pub struct TrackInfo {
 pub struct StreamList {
     /// The streams, by name.
     streams: Vec<StreamInfo>,
-    /// Names of streams whose files cannot be used; the server's log says why. On the last page.
+    /// Names of streams whose files cannot be used; the server's log says why. Those found at the
+    /// start are on the last page.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     out_of_service: Vec<String>,
     /// Pass it as `token` for the next page; null on the last.
@@ -183,11 +184,25 @@ pub async fn list(
     let next_token = found.last().filter(|_| more).map(|stream| stream.name().to_string());
     let refused = state.store.recovery().out_of_service.iter().filter(|_| !more);
     let refused = refused.map(|refused| refused.stream.to_string());
-    let out_of_service = refused.filter(|name| name.starts_with(&params.prefix)).collect();
-    let streams = blocking(move || {
-        found.iter().map(|stream| describe(&state, stream)).collect::<Result<Vec<_>, ApiError>>()
+    let mut out_of_service: Vec<String> = refused.filter(|name| name.starts_with(&params.prefix)).collect();
+    let (streams, unusable) = blocking(move || {
+        let (mut streams, mut unusable) = (Vec::new(), Vec::new());
+        for stream in &found {
+            match describe(&state, stream) {
+                Ok(info) => streams.push(info),
+                // It was deleted meanwhile.
+                Err(_) if state.store.stream(stream.name()).is_none() => {}
+                // Whoever looks for the stream that is not well needs the list: it outlives any of them.
+                Err(error) => {
+                    tracing::error!(stream = %stream.name(), ?error, "a stream cannot be described");
+                    unusable.push(stream.name().to_string());
+                }
+            }
+        }
+        Ok::<_, ApiError>((streams, unusable))
     })
     .await?;
+    out_of_service.extend(unusable);
     Ok(Json(StreamList { streams, out_of_service, next_token }))
 }
 
@@ -238,10 +253,10 @@ fn describe(state: &AppState, stream: &Arc<Stream>) -> Result<StreamInfo, ApiErr
     let summary = stream.summary();
     let newest = newest(stream)?;
     let known = match newest.last() {
-        Some(fragment) => Some((fragment, state.catalog.known(stream, fragment.configuration)?)),
+        Some(fragment) => state.catalog.readable(stream, fragment.configuration)?,
         None => None,
     };
-    let tracks = known.map_or_else(Vec::new, |(_, known)| tracks(stream, &newest, &known));
+    let tracks = known.map_or_else(Vec::new, |known| tracks(stream, &newest, &known));
     let number = |pick: fn((FragmentNumber, FragmentNumber)) -> FragmentNumber| {
         summary.numbers.map(|numbers| pick(numbers).get())
     };
