@@ -99,6 +99,27 @@ fn what_is_not_understood_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn refusals_have_codes_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path(), &[]);
+    assert_eq!(call(&server, "PUT", "/v1/streams/cam", &Value::Null).0, 201);
+    let large = json!({"reason": "x".repeat(100_000)});
+    let reversed = json!({"start": "2026-11-20T09:00:03Z", "end": "2026-11-20T09:00:02Z"});
+    let late = json!({"start": "2026-11-20T09:00:03Z", "end": "9999-12-31T23:59:59Z"});
+    for (path, body, status, code, says) in [
+        ("/v1/streams/cam", &large, 413, "body_too_large", "larger"),
+        ("/v1/streams/cam/pins/a", &large, 413, "body_too_large", "larger"),
+        ("/v1/streams/cam/pins/a", &reversed, 400, "invalid_input", "not after its start"),
+        ("/v1/streams/cam/pins/a%20b", &late, 400, "invalid_body", "to 9999-12-30T00:00:00.000Z"),
+    ] {
+        let (answered, error) = call(&server, "PUT", path, body);
+        assert_eq!((answered, &error["error"]["code"]), (status, &json!(code)), "{path}: {error}");
+        assert!(error["error"]["message"].as_str().unwrap().contains(says), "{path}: {error}");
+    }
+    server.stop();
+}
+
+#[test]
 fn the_server_tells_its_room_and_what_limits_it() {
     let folder = tempfile::tempdir().unwrap();
     let flags =

@@ -1,6 +1,7 @@
 //! Every error that leaves over HTTP: a status, a stable code, a sentence, and advice.
 
 use axum::Json;
+use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use kinora_base::{ErrorKind, InvalidStreamName, StreamName};
@@ -141,6 +142,25 @@ impl ErrorDetail {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         (self.status, Json(self.body)).into_response()
+    }
+}
+
+impl From<BytesRejection> for ApiError {
+    fn from(rejection: BytesRejection) -> Self {
+        let status = rejection.status();
+        if status == StatusCode::PAYLOAD_TOO_LARGE {
+            return Self::with_status(
+                status,
+                "body_too_large",
+                "the body is larger than any this route takes",
+            )
+            .with_hint("GET /openapi.json describes it");
+        }
+        Self::with_status(
+            status,
+            "invalid_body",
+            format!("the body cannot be read: {}", rejection.body_text()),
+        )
     }
 }
 

@@ -103,7 +103,9 @@ impl FromStr for WallTime {
         } else {
             let timestamp: Timestamp = text.parse().map_err(|_| {
                 InvalidTime(format!(
-                    "'{text}' is no time; write RFC 3339 as 2026-01-31T12:00:00.000Z, or milliseconds since 1970"
+                    "'{text}' is no time from {} to {}; write RFC 3339 as 2026-01-31T12:00:00.000Z, or milliseconds since 1970",
+                    Self::EARLIEST,
+                    Self::LATEST
                 ))
             })?;
             Self(timestamp.as_microsecond())

@@ -68,6 +68,7 @@ impl From<kinora_store::Error> for Refusal {
                 Some("free space on the server's data volume or delete streams, then push again"),
             ),
             ErrorKind::LimitExceeded => ("limit_exceeded", None),
+            ErrorKind::InvalidInput => ("invalid_input", None),
             ErrorKind::NotFound => ("stream_deleted", None),
             ErrorKind::Unavailable => {
                 ("store_unavailable", Some("push again later; what was persisted is kept"))

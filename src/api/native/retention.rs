@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use kinora_base::{ErrorKind, WallTime};
@@ -237,10 +238,10 @@ pub async fn pins(
 pub async fn pin(
     State(state): State<AppState>,
     Path((name, pin)): Path<(String, String)>,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<PinInfo>, ApiError> {
     let stream = state.stream(&name)?;
-    let PinRequest { start, end, by, reason } = json(&body)?;
+    let PinRequest { start, end, by, reason } = json(&body?)?;
     let created = state.clock.wall();
     let pin = Pin { name: pin, start: start.0, end: end.0, created, by, reason };
     let held = blocking(move || {

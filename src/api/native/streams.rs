@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use kinora_base::{FragmentNumber, StreamName, WallTime};
@@ -190,8 +191,8 @@ pub async fn list(
         for stream in &found {
             match describe(&state, stream) {
                 Ok(info) => streams.push(info),
-                // It was deleted meanwhile.
-                Err(_) if state.store.stream(stream.name()).is_none() => {}
+                // It was deleted meanwhile, and there may be a new one of its name.
+                Err(_) if state.store.stream(stream.name()).is_none_or(|now| !Arc::ptr_eq(&now, stream)) => {}
                 // Whoever looks for the stream that is not well needs the list: it outlives any of them.
                 Err(error) => {
                     tracing::error!(stream = %stream.name(), ?error, "a stream cannot be described");
@@ -225,10 +226,10 @@ pub async fn get(
 pub async fn put(
     State(state): State<AppState>,
     Path(name): Path<String>,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<StreamInfo>), ApiError> {
     let name = StreamName::new(&name)?;
-    let change = StreamChange::read(&body)?;
+    let change = StreamChange::read(&body?)?;
     let status = if state.store.stream(&name).is_some() { StatusCode::OK } else { StatusCode::CREATED };
     let info = blocking(move || {
         let stream = state.store.create_stream(&name)?;
