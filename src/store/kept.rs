@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use kinora_base::WallTime;
 
+use crate::Fragment;
 use crate::format::RetentionFile;
 use crate::index::SegmentRow;
 use crate::limits::{Expired, Limits, Pin};
 use crate::retention::Rule;
-use crate::{Fragment, Options};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -105,16 +105,17 @@ impl Kept {
         View { floor: self.expired.floor, pins: Arc::clone(&self.pins) }
     }
 
-    /// What the limits come to at `now`; none while nothing expires.
-    pub(crate) fn rule(&self, options: &Options, now: WallTime) -> Option<Rule> {
+    /// What the limits come to at `now`, where the settings give the stream these, by age and by
+    /// bytes; none while nothing expires.
+    pub(crate) fn rule(&self, given: (Option<u64>, Option<u64>), now: WallTime) -> Option<Rule> {
         if self.suspended.is_some() {
             return None;
         }
-        let age_s = self.limits.age_s.or(options.max_age.map(|age| age.as_secs()));
+        let age_s = self.limits.age_s.or(given.0);
         let age_us = age_s.map(|age| i64::try_from(age.saturating_mul(1_000_000)).unwrap_or(i64::MAX));
         Some(Rule {
             cutoff: age_us.map(|age| now.offset_micros(age.saturating_neg())),
-            most_bytes: self.limits.bytes.or(options.max_bytes),
+            most_bytes: self.limits.bytes.or(given.1),
         })
     }
 

@@ -2,7 +2,9 @@
 //!
 //! What it holds, and what follows from that, is told elsewhere.
 
-use kinora_base::WallTime;
+use std::collections::BTreeMap;
+
+use kinora_base::{StreamName, WallTime};
 
 use crate::Fragment;
 
@@ -98,7 +100,7 @@ pub struct Expired {
 }
 
 /// The limits that the settings give.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Defaults {
     /// To streams without their own, in seconds since arrival.
     pub age_s: Option<u64>,
@@ -106,4 +108,18 @@ pub struct Defaults {
     pub bytes: Option<u64>,
     /// To all streams together, in bytes on disk.
     pub total_bytes: Option<u64>,
+    /// How much of the volume shall stay free, in bytes: a fiftieth of it, 16 MiB to 1 GiB, if not
+    /// given. The oldest segments go for it; when only a quarter of it is left, fragments are refused.
+    pub keep_free_bytes: Option<u64>,
+    /// What counts instead of the first two for streams of these names, whether they exist or not.
+    pub streams: BTreeMap<StreamName, Limits>,
+}
+
+impl Defaults {
+    /// What the stream `name` may keep if it sets nothing itself: seconds, then bytes.
+    #[must_use]
+    pub fn of(&self, name: &StreamName) -> (Option<u64>, Option<u64>) {
+        let named = self.streams.get(name).copied().unwrap_or_default();
+        (named.age_s.or(self.age_s), named.bytes.or(self.bytes))
+    }
 }

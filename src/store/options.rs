@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::Keyring;
+use crate::{Defaults, Keyring};
 
 /// Settings of a store.
 #[derive(Debug, Clone)]
@@ -18,15 +18,8 @@ pub struct Options {
     pub max_fragment_bytes: u32,
     /// Most payload bytes of one stream that may wait for the disk.
     pub max_uncommitted_bytes: u64,
-    /// How long fragments are kept since they arrived, unless their stream says otherwise.
-    pub max_age: Option<Duration>,
-    /// How many payload bytes a stream keeps, unless it says otherwise.
-    pub max_bytes: Option<u64>,
-    /// How many bytes the files of all streams may take together.
-    pub max_total_bytes: Option<u64>,
-    /// How much of the volume shall stay free, in bytes: a fiftieth of it, 16 MiB to 1 GiB, if not
-    /// given. The oldest segments go for it; when only a quarter of it is left, fragments are refused.
-    pub keep_free_bytes: Option<u64>,
+    /// What is kept at first; see [`crate::Store::set_default_limits`].
+    pub limits: Defaults,
     /// How fast everything that is sealed is read again in the background, to find damage, in bytes a
     /// second; 0: not at all.
     pub scrub_bytes_per_second: u64,
@@ -47,10 +40,7 @@ impl Default for Options {
             committers: 8,
             max_fragment_bytes: 52 << 20,
             max_uncommitted_bytes: 64 << 20,
-            max_age: None,
-            max_bytes: None,
-            max_total_bytes: None,
-            keep_free_bytes: None,
+            limits: Defaults::default(),
             // A terabyte in a bit more than a day, at a tenth of what a single disk reads.
             scrub_bytes_per_second: 10_000_000,
             takeover_grace: Duration::from_secs(2),

@@ -33,7 +33,7 @@ pub struct Rebuilt {
 pub fn rebuild_index(data_dir: &Path) -> Result<Rebuilt, Error> {
     let _lock = FolderLock::take(data_dir)?;
     let options = Options::default();
-    Ballast::prepare(&LocalDisk, data_dir, options.keep_free_bytes)?;
+    Ballast::prepare(&LocalDisk, data_dir, options.limits.keep_free_bytes)?;
     let new = data_dir.join("meta.db.new");
     let remove = |path: &Path| match LocalDisk.remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path, &error)),

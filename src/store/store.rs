@@ -101,7 +101,7 @@ impl Store {
     ) -> Result<Self, Error> {
         let folder_lock = FolderLock::take(data_dir)?;
         check_streams(disk.as_ref(), &data_dir.join("streams"), options.keys.as_deref())?;
-        Ballast::prepare(disk.as_ref(), data_dir, options.keep_free_bytes)?;
+        Ballast::prepare(disk.as_ref(), data_dir, options.limits.keep_free_bytes)?;
         let database = Database::open(&data_dir.join(Database::NAME))?;
         let lanes: Lanes = (0..options.committers.max(1)).map(|_| Arc::new(Lane::default())).collect();
         let mut volume = Volume::new((data_dir, disk), options, clock, database)?;
@@ -190,13 +190,14 @@ impl Store {
 
     /// The limits of streams that set none, and of all together.
     #[must_use]
-    pub fn default_limits(&self) -> Defaults {
-        let options = &self.0.volume.options;
-        Defaults {
-            age_s: options.max_age.map(|age| age.as_secs()),
-            bytes: options.max_bytes,
-            total_bytes: options.max_total_bytes,
-        }
+    pub fn default_limits(&self) -> Arc<Defaults> {
+        self.0.volume.limits()
+    }
+
+    /// Changes them until the store is closed. What no longer may stay goes with the next
+    /// [`Self::enforce`].
+    pub fn set_default_limits(&self, limits: Defaults) {
+        self.0.volume.set_limits(limits);
     }
 
     /// When room runs out at the present rate, and what would go first. Blocks.

@@ -21,7 +21,7 @@ use crate::segment::Bounds;
 use crate::statistics::Counters;
 use crate::sync::lock;
 use crate::verified::Verified;
-use crate::{Disk, Error, Options};
+use crate::{Defaults, Disk, Error, Options};
 
 /// How long a committer waits for room that deleting what may go makes.
 const ROOM_PATIENCE: Duration = Duration::from_secs(2);
@@ -40,7 +40,9 @@ pub struct Health {
 pub(crate) struct Volume {
     pub(crate) folder: PathBuf,
     pub(crate) disk: Arc<dyn Disk>,
+    /// Without limits: those change.
     pub(crate) options: Options,
+    limits: Mutex<Arc<Defaults>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) database: Database,
     pub(crate) cache: Cache,
@@ -69,17 +71,19 @@ impl Volume {
     /// A sound volume.
     pub(crate) fn new(
         (folder, disk): (&Path, Arc<dyn Disk>),
-        options: Options,
+        mut options: Options,
         clock: Arc<dyn Clock>,
         database: Database,
     ) -> Result<Self, Error> {
-        let watch = Watch::new(options.keep_free_bytes);
+        let limits = std::mem::take(&mut options.limits);
+        let watch = Watch::new(limits.keep_free_bytes);
         watch.look(disk.as_ref(), folder);
         let trust = Trust::resume(database.last_seen()?, clock.wall(), clock.monotonic());
         Ok(Self {
             folder: folder.to_owned(),
             disk,
             options,
+            limits: Mutex::new(Arc::new(limits)),
             clock,
             database,
             cache: Cache::default(),
@@ -96,6 +100,17 @@ impl Volume {
             passing: Mutex::default(),
             failure: OnceLock::new(),
         })
+    }
+
+    /// The limits of streams that set none, and of all together.
+    pub(crate) fn limits(&self) -> Arc<Defaults> {
+        Arc::clone(&lock(&self.limits))
+    }
+
+    /// Changes them.
+    pub(crate) fn set_limits(&self, limits: Defaults) {
+        self.watch.keep_free(limits.keep_free_bytes);
+        *lock(&self.limits) = Arc::new(limits);
     }
 
     /// The folder that holds one folder per stream.

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use kinora_base::{Clock, ErrorKind, FragmentNumber, ManualClock, WallTime};
 use kinora_store::{
-    Axis, Fragment, Limit, Limits, LocalDisk, Options, Pin, Store, Stream, StreamWriter, rebuild_index,
+    Axis, Defaults, Fragment, Limit, Limits, LocalDisk, Options, Pin, Store, Stream, StreamWriter,
+    rebuild_index,
 };
 
 use super::chance::Chance;
@@ -136,7 +137,7 @@ fn what_is_too_old_goes_to_the_second_and_segment_files_follow() {
 fn what_is_too_much_goes_to_the_fragment() {
     let folder = tempfile::tempdir().unwrap();
     let clock = clock();
-    let defaults = Options { max_bytes: Some(100_000), ..options() };
+    let defaults = Options { limits: Defaults { bytes: Some(100_000), ..Defaults::default() }, ..options() };
     let store = open_at(folder.path(), &clock, defaults);
     let (a, b) = (store.create_stream(&name("a")).unwrap(), store.create_stream(&name("b")).unwrap());
     a.set_limits(bytes(50_000)).unwrap();
@@ -155,6 +156,36 @@ fn what_is_too_much_goes_to_the_fragment() {
     }
     store.enforce().unwrap();
     assert_shows(&b, &(28..=80).collect::<Vec<_>>());
+}
+
+#[test]
+fn limits_that_the_settings_give_change_while_the_store_is_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let store = open_at(folder.path(), &clock, options());
+    let most = |most| Limits { age_s: Limit::Inherited, bytes: most };
+    // One of them is named before it exists.
+    let streams = BTreeMap::from([(name("b"), most(Limit::Most(30_000)))]);
+    store.set_default_limits(Defaults { bytes: Some(60_000), streams, ..Defaults::default() });
+    let [a, b, c] = ["a", "b", "c"].map(|given| store.create_stream(&name(given)).unwrap());
+    c.set_limits(bytes(15_000)).unwrap();
+    for stream in [&a, &b, &c] {
+        let mut to = writer(stream);
+        for n in 0..30 {
+            store_now(&mut to, &clock, n, 3 * KB);
+        }
+    }
+    store.enforce().unwrap();
+    assert_eq!([&a, &b, &c].map(|stream| listed(stream).len()), [20, 10, 5]);
+    let streams = BTreeMap::from([(name("c"), most(Limit::Unlimited)), (name("b"), most(Limit::Unlimited))]);
+    store.set_default_limits(Defaults { bytes: Some(9_500), streams, ..Defaults::default() });
+    store.enforce().unwrap();
+    // What a stream sets itself counts before what the settings give it by name.
+    assert_eq!([&a, &b, &c].map(|stream| listed(stream).len()), [3, 10, 5]);
+    store.set_default_limits(Defaults { keep_free_bytes: Some(u64::MAX), ..Defaults::default() });
+    store.enforce().unwrap();
+    assert_eq!(store.space().keep_free_bytes, u64::MAX);
+    assert!(store.refusal().is_some(), "no disk has so much room");
 }
 
 #[test]
@@ -281,7 +312,10 @@ fn a_pinned_stretch_stays_until_it_is_unpinned() {
 fn what_shall_be_kept_and_cannot_be_read_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let clock = clock();
-    let defaults = Options { max_age: Some(Duration::from_secs(5)), max_total_bytes: Some(1), ..options() };
+    let defaults = Options {
+        limits: Defaults { age_s: Some(5), total_bytes: Some(1), ..Defaults::default() },
+        ..options()
+    };
     let store = open_at(folder.path(), &clock, options());
     let stream = store.create_stream(&name("a")).unwrap();
     let mut to = writer(&stream);
@@ -403,7 +437,10 @@ impl ByHand {
 fn the_oldest_segments_of_all_streams_go_for_the_total() {
     let folder = tempfile::tempdir().unwrap();
     let total = 150_000;
-    let mut bench = ByHand::open(folder.path(), Options { max_total_bytes: Some(total), ..options() });
+    let mut bench = ByHand::open(
+        folder.path(),
+        Options { limits: Defaults { total_bytes: Some(total), ..Defaults::default() }, ..options() },
+    );
     let names = ["a", "b", "c"];
     let streams = names.map(|text| bench.store.create_stream(&name(text)).unwrap());
     streams[1].pin(pin("all", at(0), at(20_000))).unwrap();

@@ -143,12 +143,12 @@ impl Retention {
     #[must_use]
     pub fn of(state: &AppState, stream: &Stream) -> Self {
         let (limits, expired) = (stream.limits(), stream.expired());
-        let defaults = state.store.default_limits();
+        let (age_s, bytes) = state.store.default_limits().of(stream.name());
         Self {
             max_age_s: value(limits.age_s),
             max_bytes: value(limits.bytes),
-            effective_max_age_s: limits.age_s.or(defaults.age_s),
-            effective_max_bytes: limits.bytes.or(defaults.bytes),
+            effective_max_age_s: limits.age_s.or(age_s),
+            effective_max_bytes: limits.bytes.or(bytes),
             floor: expired.floor,
             expired_fragments: expired.fragments,
             suspended: stream.expiry_suspended(),

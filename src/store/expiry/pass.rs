@@ -37,9 +37,10 @@ fn put_into_effect(volume: &Volume, streams: &Streams) -> Result<(), Error> {
     let now = volume.trusted_now();
     lock(&volume.rate).note(volume.clock.monotonic(), volume.counters.read().written_bytes);
     let streams: Vec<Arc<Stream>> = lock(streams).values().cloned().collect();
+    let limits = volume.limits();
     let mut result = Ok(());
     for stream in &streams {
-        let rule = lock(&stream.state).kept.rule(&volume.options, now);
+        let rule = lock(&stream.state).kept.rule(limits.of(&stream.name), now);
         let done = stream.delete_stale_rows().and(stream.retain(rule));
         result = result.and(done);
     }
@@ -59,7 +60,7 @@ pub(crate) fn outlook(volume: &Volume, streams: &Streams) -> Result<Outlook, Err
     let bytes_per_second = lock(&volume.rate).per_second(now, written);
     let space = volume.watch.space();
     let left = Left {
-        total: volume.options.max_total_bytes.map(|most| most.saturating_sub(used_bytes)),
+        total: volume.limits().total_bytes.map(|most| most.saturating_sub(used_bytes)),
         disk: space.free_bytes.map(|free| free.saturating_sub(space.keep_free_bytes)),
     };
     let (full_at, by_total) = left.runs_out(volume.clock.wall(), bytes_per_second);
@@ -82,7 +83,7 @@ pub(crate) fn outlook(volume: &Volume, streams: &Streams) -> Result<Outlook, Err
 /// Bytes that have to go, whosever they are.
 fn excess(volume: &Volume, streams: &[Arc<Stream>]) -> u64 {
     let used = || streams.iter().map(|stream| stream.disk_bytes()).sum::<u64>();
-    let too_much = volume.options.max_total_bytes.map_or(0, |most| used().saturating_sub(most));
+    let too_much = volume.limits().total_bytes.map_or(0, |most| used().saturating_sub(most));
     volume.look();
     let space = volume.watch.space();
     let too_little_free = match (space.pressure, space.free_bytes) {

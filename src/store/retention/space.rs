@@ -79,12 +79,13 @@ impl Space {
 /// Keeps an eye on the volume.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    keep_free: Option<u64>,
     seen: Mutex<Seen>,
 }
 
 #[derive(Debug)]
 struct Seen {
+    /// What the settings say shall stay free.
+    keep_free: Option<u64>,
     space: Space,
     /// The operating system said that there is no room, whatever it says of the volume: a quota.
     refused: bool,
@@ -94,7 +95,12 @@ impl Watch {
     /// A watch that has not looked yet.
     pub(crate) fn new(keep_free: Option<u64>) -> Self {
         let space = Space::judge(None, keep_free, Pressure::Ample);
-        Self { keep_free, seen: Mutex::new(Seen { space, refused: false }) }
+        Self { seen: Mutex::new(Seen { keep_free, space, refused: false }) }
+    }
+
+    /// Keeps so much free from the next look on.
+    pub(crate) fn keep_free(&self, keep_free: Option<u64>) {
+        lock(&self.seen).keep_free = keep_free;
     }
 
     /// Looks at the volume that holds `folder`.
@@ -108,7 +114,7 @@ impl Watch {
             room.free_bytes = room.free_bytes.saturating_sub(Ballast::bytes(room.total_bytes));
         }
         let mut seen = lock(&self.seen);
-        seen.space = Space::judge(room, self.keep_free, seen.space.pressure);
+        seen.space = Space::judge(room, seen.keep_free, seen.space.pressure);
         seen.refused = false;
         seen.space
     }
