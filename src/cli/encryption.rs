@@ -37,25 +37,30 @@ pub(super) struct Encryption {
 impl Encryption {
     /// The keys, if any were given.
     pub(super) fn keys(&self) -> Result<Option<Arc<Keyring>>, Failure> {
-        let named = self.encryption_key_file.as_deref().filter(|path| !path.as_os_str().is_empty());
-        let variable = std::env::var_os(VARIABLE).filter(|value| !value.is_empty());
-        let keys = match (named, variable) {
-            (Some(_), Some(_)) => {
-                return Err(Failure::new(format!("both a key file and {VARIABLE} were given"))
-                    .with_hint("give one of them, so that nobody has to guess which one counts"));
-            }
-            (Some(path), None) => {
-                warn_if_others_can_read(path);
-                parse(&read(path)?, &path.display().to_string())?
-            }
-            (None, Some(value)) => parse(&Zeroizing::new(value.to_string_lossy().into_owned()), VARIABLE)?,
-            (None, None) => return Ok(None),
-        };
-        let mut keys = keys.into_iter();
-        let Some(current) = keys.next() else { return Ok(None) };
-        let ring = Keyring::new(current, keys.collect(), Arc::new(SystemRandom)).map_err(unusable)?;
-        Ok(Some(Arc::new(ring)))
+        keys(self.encryption_key_file.as_deref())
     }
+}
+
+/// The keys in the named file or in the variable, if there are any.
+pub(super) fn keys(file: Option<&Path>) -> Result<Option<Arc<Keyring>>, Failure> {
+    let named = file.filter(|path| !path.as_os_str().is_empty());
+    let variable = std::env::var_os(VARIABLE).filter(|value| !value.is_empty());
+    let keys = match (named, variable) {
+        (Some(_), Some(_)) => {
+            return Err(Failure::new(format!("both a key file and {VARIABLE} were given"))
+                .with_hint("give one of them, so that nobody has to guess which one counts"));
+        }
+        (Some(path), None) => {
+            warn_if_others_can_read(path);
+            parse(&read(path)?, &path.display().to_string())?
+        }
+        (None, Some(value)) => parse(&Zeroizing::new(value.to_string_lossy().into_owned()), VARIABLE)?,
+        (None, None) => return Ok(None),
+    };
+    let mut keys = keys.into_iter();
+    let Some(current) = keys.next() else { return Ok(None) };
+    let ring = Keyring::new(current, keys.collect(), Arc::new(SystemRandom)).map_err(unusable)?;
+    Ok(Some(Arc::new(ring)))
 }
 
 #[derive(Debug, Args)]
@@ -167,7 +172,7 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn warn_if_others_can_read(path: &Path) {
+pub(super) fn warn_if_others_can_read(path: &Path) {
     // Where secrets are mounted for a container their mode is not ours to choose: no refusal.
     if std::fs::metadata(path).is_ok_and(|about| about.permissions().mode() & 0o077 != 0) {
         tracing::warn!("{} can be read by other users; chmod 600 keeps them out", path.display());

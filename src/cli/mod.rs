@@ -1,8 +1,10 @@
 //! The command line: configuration, wiring, and the only place that reads the environment, the
 //! clock and chance.
 
+mod amount;
 mod arrivals;
 mod clock;
+mod config;
 mod encryption;
 mod health;
 mod limits;
@@ -12,6 +14,7 @@ mod push;
 mod random;
 mod serve;
 mod server;
+mod settings;
 mod tls;
 
 use std::process::ExitCode;
@@ -38,6 +41,8 @@ enum Command {
     RebuildIndex(offline::RebuildIndex),
     /// Make and change the key that recordings are encrypted with
     Key(encryption::Key),
+    /// Show what a running server keeps, and for how long it has room; change a stream's limits
+    Limits(limits::Limits),
     /// Ask a running server whether it is well; the exit status tells
     Health(health::Health),
     /// Print the OpenAPI description of the HTTP API
@@ -77,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Verify(command) => command.run(),
         Command::RebuildIndex(command) => command.run(),
         Command::Key(command) => command.run(),
+        Command::Limits(command) => command.run(),
         Command::Health(command) => command.run(),
         Command::Openapi => {
             println!("{}", crate::api::openapi());

@@ -2,8 +2,7 @@
 
 use std::io::IsTerminal;
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
-use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,11 +19,12 @@ use tracing_subscriber::EnvFilter;
 use super::Failure;
 use super::arrivals::Arrivals;
 use super::clock::SystemClock;
-use super::encryption::Encryption;
-use super::limits::Limits;
+use super::config::Config;
+use super::encryption::keys;
 use super::peer::Peers;
+use super::settings::Settings;
 use super::tls::Tls;
-use crate::api::{AppState, Auth, Settings, router};
+use crate::api::{self, AppState, Auth, router};
 use crate::ingest::Clocks;
 use crate::playback::Catalog;
 
@@ -42,48 +42,36 @@ const METRICS_UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// Most things that are not ours which one warning names.
 const MOST_FOREIGN_NAMED: usize = 20;
 
-/// Sizes of segments, in bytes, that make sense: smaller ones are all header and footer, larger
-/// ones are more than their 32-bit offsets reach.
-const SEGMENT_BYTES: RangeInclusive<u64> = 64 << 10..=2 << 30;
+/// Where it listens, and where it records, unless told otherwise.
+const LISTEN: &str = "127.0.0.1:8080";
+const DATA_DIR: &str = "./data";
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
-    /// Address to listen on; port 0 picks a free one. Beyond loopback --token is needed.
-    #[arg(long, env = "KINORA_LISTEN", default_value = "127.0.0.1:8080", value_name = "HOST:PORT")]
-    listen: String,
-    /// Folder that holds everything recorded
-    #[arg(long, env = "KINORA_DATA_DIR", default_value = "./data", value_name = "DIR")]
-    data_dir: PathBuf,
-    /// Token that callers must show
-    #[arg(long, env = "KINORA_TOKEN", hide_env_values = true)]
-    token: Option<String>,
-    /// PEM file with the TLS certificate chain; read again when it changes
-    #[arg(long, env = "KINORA_TLS_CERT", value_name = "FILE", requires = "tls_key")]
-    tls_cert: Option<PathBuf>,
-    /// PEM file with the TLS private key; read again when it changes
-    #[arg(long, env = "KINORA_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
-    tls_key: Option<PathBuf>,
-    /// Size at which a stream's file is closed and the next one begun, in bytes
-    #[arg(long, env = "KINORA_SEGMENT_BYTES", value_name = "BYTES", default_value_t = Options::default().segment_bytes,
-        value_parser = clap::value_parser!(u64).range(SEGMENT_BYTES))]
-    segment_bytes: u64,
+    /// TOML file with settings, named like these arguments; arguments and variables count before it.
+    /// SIGHUP reads its limits again
+    #[arg(long, env = "KINORA_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(flatten)]
-    limits: Limits,
-    #[command(flatten)]
-    encryption: Encryption,
+    settings: Settings,
 }
 
 impl Serve {
     pub(super) fn run(self) -> Result<(), Failure> {
         log_to_stderr();
         allow_many_files();
-        let addresses = self.addresses()?;
+        let (config, settings) = match self.config {
+            Some(path) => Config::read(path, self.settings).map(|(config, joined)| (Some(config), joined))?,
+            None => (None, self.settings.or(Settings::default())),
+        };
+        let limits = settings.limits();
+        let listen = settings.listen.unwrap_or_else(|| LISTEN.to_owned());
+        let addresses = addresses(&listen)?;
         let loopback_only = addresses.iter().all(|address| address.ip().is_loopback());
-        let token = self.token.filter(|token| !token.is_empty());
+        let token = settings.token.filter(|token| !token.is_empty());
         if token.is_none() && !loopback_only {
             return Err(Failure::new(format!(
-                "listening on {} lets other machines in, so callers must show a token",
-                self.listen
+                "listening on {listen} lets other machines in, so callers must show a token"
             ))
             .with_hint("add --token SECRET (or KINORA_TOKEN), or listen on 127.0.0.1"));
         }
@@ -91,18 +79,25 @@ impl Serve {
             .enable_all()
             .build()
             .map_err(|error| Failure::new(format!("cannot start worker threads: {error}")))?;
-        let tls = self.tls_cert.zip(self.tls_key);
-        let tls = tls.map(|(cert, key)| runtime.block_on(Tls::load(cert, key))).transpose()?;
+        let tls = match (settings.tls_cert, settings.tls_key) {
+            (Some(cert), Some(key)) => Some(runtime.block_on(Tls::load(cert, key))?),
+            (None, None) => None,
+            _ => {
+                return Err(Failure::new("TLS needs both a certificate and its private key")
+                    .with_hint("give --tls-cert and --tls-key, or neither"));
+            }
+        };
         let listener =
-            TcpListener::bind(addresses.as_slice()).map_err(|error| cannot_listen(&self.listen, &error))?;
+            TcpListener::bind(addresses.as_slice()).map_err(|error| cannot_listen(&listen, &error))?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let keys = self.encryption.keys()?;
+        let keys = keys(settings.encryption_key_file.as_deref())?;
         if let Some(key) = keys.as_ref().and_then(|keys| keys.fingerprints().next()) {
             tracing::info!(%key, "what is recorded is encrypted");
         }
-        let mut options = Options { segment_bytes: self.segment_bytes, keys, ..Options::default() };
-        self.limits.apply(&mut options);
-        let store = Store::open(&self.data_dir, options, Arc::clone(&clock))?;
+        let segment_bytes = settings.segment_bytes.unwrap_or(Options::default().segment_bytes);
+        let options = Options { segment_bytes, keys, limits, ..Options::default() };
+        let data_dir = settings.data_dir.as_deref().unwrap_or(Path::new(DATA_DIR));
+        let store = Store::open(data_dir, options, Arc::clone(&clock))?;
         report_recovery(&store);
         let metrics = PrometheusBuilder::new()
             .install_recorder()
@@ -111,7 +106,7 @@ impl Serve {
         let state = AppState {
             store: store.clone(),
             clock: Arc::clone(&clock),
-            settings: Arc::new(Settings::default()),
+            settings: Arc::new(api::Settings::default()),
             auth: Arc::new(Auth::new(token, loopback_only, tls.is_some(), Arc::clone(&clock))),
             metrics,
             clocks: Clocks::default(),
@@ -123,6 +118,12 @@ impl Serve {
         // Nobody waits for it: it may have millions of names to list.
         let surveyed = store.clone();
         runtime.spawn_blocking(move || warn_of_foreign(&surveyed.survey()));
+        if let Some(config) = config {
+            let _inside = runtime.enter();
+            let hangup = signal(SignalKind::hangup())
+                .map_err(|error| Failure::new(format!("cannot watch for SIGHUP: {error}")))?;
+            runtime.spawn(config.reload_at(hangup, store.clone()));
+        }
         let served = runtime.block_on(serve(listener, arrivals, tls, stopping));
         // Sessions have ended or been given their time; whatever still runs ends with the store.
         runtime.shutdown_timeout(Duration::from_secs(1));
@@ -130,21 +131,20 @@ impl Serve {
         tracing::info!("stopped; everything acknowledged is on disk");
         served
     }
+}
 
-    fn addresses(&self) -> Result<Vec<SocketAddr>, Failure> {
-        let found: Vec<SocketAddr> = self
-            .listen
-            .to_socket_addrs()
-            .map_err(|error| {
-                Failure::new(format!("cannot understand --listen {}: {error}", self.listen))
-                    .with_hint("write it as HOST:PORT, for example 127.0.0.1:8080 or [::]:8080")
-            })?
-            .collect();
-        if found.is_empty() {
-            return Err(Failure::new(format!("--listen {} has no address", self.listen)));
-        }
-        Ok(found)
+fn addresses(listen: &str) -> Result<Vec<SocketAddr>, Failure> {
+    let found: Vec<SocketAddr> = listen
+        .to_socket_addrs()
+        .map_err(|error| {
+            Failure::new(format!("cannot understand --listen {listen}: {error}"))
+                .with_hint("write it as HOST:PORT, for example 127.0.0.1:8080 or [::]:8080")
+        })?
+        .collect();
+    if found.is_empty() {
+        return Err(Failure::new(format!("--listen {listen} has no address")));
     }
+    Ok(found)
 }
 
 /// Each live stream keeps a file open, and each connection a socket: the usual soft limit of 1,024
