@@ -46,7 +46,7 @@ struct State {
     /// Whether it is only the process that ends then, and with it nothing that was written.
     only_killed: bool,
     killed: bool,
-    a_sync_failed: bool,
+    a_folder_sync_failed: bool,
     /// The disk as it was when the power went.
     after_cut: Option<Box<Survivors>>,
     most_bytes_per_write: Option<usize>,
@@ -135,9 +135,9 @@ impl SimDisk {
         self.with(|state| state.only_killed = true);
     }
 
-    /// Whether a sync has failed since the power was last gone.
-    pub(crate) fn a_sync_failed(&self) -> bool {
-        self.with(|state| state.a_sync_failed)
+    /// Whether a sync of a folder has failed since the power was last gone.
+    pub(crate) fn a_folder_sync_failed(&self) -> bool {
+        self.with(|state| state.a_folder_sync_failed)
     }
 
     pub(crate) fn process_is_killed(&self) -> bool {
@@ -240,7 +240,7 @@ impl SimDisk {
             true
         });
         let Some(errno) = failed else { return work(&mut state) };
-        let State { contents, now, unsynced, chance, breach, a_sync_failed, .. } = &mut *state;
+        let State { contents, now, unsynced, chance, breach, a_folder_sync_failed, .. } = &mut *state;
         match op {
             Op::SyncData | Op::SyncAll => {
                 if let Some(content) = now.files.get(path).map(|id| &mut contents[*id]) {
@@ -248,10 +248,12 @@ impl SimDisk {
                 }
             }
             // Nobody knows which of these the disk has; none is written again.
-            Op::SyncFolder => unsynced.retain(|naming| !naming.folders.iter().any(|folder| folder == path)),
+            Op::SyncFolder => {
+                unsynced.retain(|naming| !naming.folders.iter().any(|folder| folder == path));
+                *a_folder_sync_failed = true;
+            }
             _ => return Err(errno.into()),
         }
-        *a_sync_failed = true;
         if *breach == Some(Breach::SyncRetried) { work(&mut state) } else { Err(errno.into()) }
     }
 }
@@ -384,16 +386,19 @@ impl SimFile {
     fn sync(&self, op: Op) -> io::Result<()> {
         self.disk.call(op, &self.path, |state| {
             let open = self.path.extension().is_some_and(|extension| extension == "open");
-            let untouched = || {
-                let mut before = state.log.iter().filter(|(_, path)| *path == self.path);
-                !before.any(|(op, _)| matches!(op, Op::Create | Op::Write))
+            // The first sync in this life of a file from an earlier one.
+            let recovering = || {
+                let calls = |what: Op| {
+                    state.log.iter().filter(move |(op, path)| *op == what && *path == self.path).count()
+                };
+                calls(Op::Create) == 0 && calls(Op::SyncAll) == 1
             };
             match state.breach {
                 Some(Breach::NoSync) if op == Op::SyncData => {}
                 Some(Breach::AckedFirst) if op == Op::SyncData => state.late.push(self.id),
                 Some(Breach::HeaderNotSynced)
                     if op == Op::SyncAll && open && state.contents[self.id].durable.is_empty() => {}
-                Some(Breach::RecoveryNotSynced) if op == Op::SyncAll && open && untouched() => {}
+                Some(Breach::RecoveryNotSynced) if op == Op::SyncAll && open && recovering() => {}
                 _ => state.contents[self.id].sync(),
             }
             Ok(())

@@ -539,9 +539,9 @@ impl World {
             store.close();
             self.hear()?;
         }
-        if self.disk().a_sync_failed() {
-            // After a failed sync the kernel shows pages that the disk does not have, and only a
-            // restart of the machine tells.
+        if self.disk().a_folder_sync_failed() {
+            // After a failed sync of a folder the kernel shows names that the disk does not have,
+            // and only a restart of the machine tells.
             end = End::PowerCut;
         }
         self.forget_handles();

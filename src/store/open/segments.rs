@@ -9,13 +9,16 @@ use std::sync::Arc;
 use super::files::{Files, another, unknown_version};
 use super::{Failed, Opening};
 use crate::Error;
-use crate::disk::{DiskFile, sync_failed};
+use crate::disk::{DiskFile, read_full_at, sync_failed, write_all_at};
 use crate::format::{CleanStream, SegmentId, StopEntry, open_name};
 use crate::index::Watermark;
 use crate::segment::{
-    Appender, LoadFailed, Payloads, Recovered, Sealed, Sealing, Unusable, open_failed, read_configuration,
-    read_stops, recover, recover_headless, seal,
+    LoadFailed, Payloads, Recovered, Sealed, Sealing, Unusable, open_failed, read_configuration, read_stops,
+    recover, recover_headless, seal,
 };
+
+/// What no record proves durable is written again in pieces of so many bytes.
+const REWRITTEN_BYTES: usize = 1 << 20;
 
 impl Opening<'_> {
     /// Brings the index into agreement with the names of the sealed files.
@@ -207,7 +210,7 @@ impl Opening<'_> {
         self.recovered_configurations(&recovered)?;
         self.recovered_stops(&recovered)?;
         if clean.is_none() && !damaged {
-            let cut = make_durable(&mut recovered.appender);
+            let cut = make_durable(&mut recovered);
             cut.map_err(|error| Failed::change("cut", &path, &error))?;
             self.report.discarded_bytes += recovered.torn_bytes;
         }
@@ -237,9 +240,23 @@ impl Opening<'_> {
 /// Makes durable what was found of a segment: a process that was killed may have left it unsynced,
 /// and it is served as durable from now on. Remains of an unfinished write must not lie where later
 /// records will.
-fn make_durable(appender: &mut Appender) -> io::Result<()> {
+///
+/// What no later record proves is written once more, as it is: if its sync had failed, the kernel
+/// would hold pages that it takes for written, and a sync alone would do nothing.
+fn make_durable(recovered: &mut Recovered) -> io::Result<()> {
+    let Recovered { appender, unproven_from, .. } = recovered;
     if appender.allocated > appender.end {
         appender.cut()?;
     }
-    appender.file.sync_all().map_err(sync_failed)
+    let file = appender.file.as_ref();
+    let mut piece = vec![0; REWRITTEN_BYTES];
+    let mut at = *unproven_from;
+    while at < appender.end {
+        let missing = usize::try_from(appender.end - at).unwrap_or(REWRITTEN_BYTES).min(REWRITTEN_BYTES);
+        let Some(room) = piece.get_mut(..missing) else { break };
+        let read = read_full_at(file, room, at)?;
+        write_all_at(file, &[room.get(..read).unwrap_or_default()], at)?;
+        at += missing as u64;
+    }
+    file.sync_all().map_err(sync_failed)
 }

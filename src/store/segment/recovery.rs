@@ -46,6 +46,8 @@ pub(crate) struct Recovered {
     pub(crate) flaws: Vec<Flaw>,
     /// Bytes of an unfinished write behind the records.
     pub(crate) torn_bytes: u64,
+    /// No record says that what stands from here on was ever durable.
+    pub(crate) unproven_from: u64,
 }
 
 /// Why an open segment cannot be used at all.
@@ -112,7 +114,14 @@ pub(crate) fn recover_from(
         durable_to,
         check_from: if payloads == Payloads::All { 0 } else { durable_to },
         payload: Vec::new(),
-        found: Recovered { appender, entries: Vec::new(), next_ordinal, flaws: Vec::new(), torn_bytes: 0 },
+        found: Recovered {
+            appender,
+            entries: Vec::new(),
+            next_ordinal,
+            flaws: Vec::new(),
+            torn_bytes: 0,
+            unproven_from: 0,
+        },
     };
     walk.run()?;
     Ok(walk.found)
@@ -255,6 +264,7 @@ impl Walk {
         appender.epoch = appender.epoch.max(record.epoch);
         appender.end = record.end();
         appender.last_crc = crc;
+        self.found.unproven_from = record.durable_to;
     }
 
     /// Whether the byte at `at` is known to have been durable.
