@@ -347,7 +347,8 @@ fn certify(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
     let output = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
         .args(["-days", "2", "-subj", &format!("/CN={name}"), "-addext"])
-        .args(["subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout"])
+        .args(["subjectAltName=DNS:localhost,IP:127.0.0.1", "-addext"])
+        .args(["basicConstraints=critical,CA:FALSE", "-keyout"])
         .arg(&key)
         .arg("-out")
         .arg(&cert)
@@ -391,6 +392,30 @@ fn tls_speaks_http_2_and_takes_new_certificates_over() {
     let pushed = trusting(first_text, "/v1/streams/cam/media", &upload).unwrap();
     assert!(pushed.head.starts_with("http/2 200"), "{pushed:?}");
     assert_eq!(pushed.body.matches(r#""event":"persisted""#).count(), 2, "{pushed:?}");
+
+    // Trying again would make no certificate better: kinora push says so at once.
+    let push = |more: &[&str]| {
+        Command::new(KINORA)
+            .args([
+                "push",
+                &file.to_string_lossy(),
+                "--stream",
+                "own",
+                "--server",
+                &url(""),
+                "--token",
+                TOKEN,
+            ])
+            .args(more)
+            .output()
+            .unwrap()
+    };
+    let (trusted, doubted) = (push(&["--ca-cert", first_text]), push(&[]));
+    assert!(trusted.status.success(), "{trusted:?}");
+    let said = String::from_utf8_lossy(&doubted.stderr);
+    assert!(!doubted.status.success() && said.contains("--ca-cert"), "{said}");
+    assert!(!said.contains("trying again"), "{said}");
+
     let body = format!(r#"{{"token":"{TOKEN}"}}"#);
     let json = "Content-Type: application/json";
     let login = curl(&url("/v1/login"), &["--cacert", first_text, "-H", json, "-d", &body]);

@@ -11,6 +11,7 @@ use kinora_store::{Damage, rebuild_index, verify};
 use super::Failure;
 use super::clock::SystemClock;
 use super::encryption::Encryption;
+use super::amount::size;
 
 /// Bytes that `verify` reads in a second unless told otherwise: what a single disk gives easily.
 const VERIFY_RATE: u64 = 100_000_000;
@@ -23,8 +24,8 @@ pub(super) struct Verify {
     data: Data,
     #[command(flatten)]
     encryption: Encryption,
-    /// Most bytes to read in a second; 0 reads as fast as the disk gives them
-    #[arg(long, env = "KINORA_VERIFY_RATE", value_name = "BYTES", default_value_t = VERIFY_RATE)]
+    /// Most bytes to read in a second, such as 20MB; 0 reads as fast as the disk gives them
+    #[arg(long, env = "KINORA_VERIFY_RATE", value_name = "SIZE", default_value_t = VERIFY_RATE, value_parser = size)]
     rate: u64,
 }
 

@@ -68,3 +68,29 @@ pub(super) fn reason(error: &reqwest::Error) -> String {
     }
     cause.to_string()
 }
+
+/// What to do if the server's certificate is why there is no connection; trying again is not it.
+pub(super) fn distrusted(error: &reqwest::Error) -> Option<&'static str> {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(cause) = next {
+        // An I/O error names the causes of what it holds, but not what it holds.
+        let held = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        match held.map_or_else(|| cause.downcast_ref(), |held| held.downcast_ref()) {
+            Some(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(_))) => {
+                return Some(
+                    "a certificate that is its own authority cannot be a server's: make one with \
+                     -addext basicConstraints=CA:FALSE, as README shows",
+                );
+            }
+            Some(rustls::Error::InvalidCertificate(_)) => {
+                return Some("name the certificate to trust with --ca-cert, and the server as it does");
+            }
+            _ => {}
+        }
+        next = match held {
+            Some(held) => Some(held),
+            None => cause.source(),
+        };
+    }
+    None
+}

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::{Progress, Queue};
 use crate::cli::Failure;
-use crate::cli::server::reason;
+use crate::cli::server::{distrusted, reason};
 
 /// Pieces waiting for the socket.
 const MAX_WAITING_PIECES: usize = 64;
@@ -129,7 +129,10 @@ async fn reserve(body: Option<&mpsc::Sender<Bytes>>) -> Option<mpsc::Permit<'_, 
 /// The lines of the answer, as they come.
 fn answers(request: reqwest::RequestBuilder) -> impl stream::Stream<Item = Result<Line, Broken>> {
     let opened = stream::once(async move {
-        let lost = |error: reqwest::Error| Broken::Retry(reason(&error));
+        let lost = |error: reqwest::Error| match distrusted(&error) {
+            Some(hint) => Broken::Refused(Failure::new(reason(&error)).with_hint(hint)),
+            None => Broken::Retry(reason(&error)),
+        };
         let answer = request.send().await.map_err(lost)?;
         if !answer.status().is_success() {
             let status = answer.status();
