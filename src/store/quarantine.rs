@@ -116,6 +116,25 @@ impl Stream {
         }
     }
 
+    /// Forgets the damaged places of segments that have expired, missing ones too: what is below the
+    /// floor and held by no segment is not missed any more.
+    pub(crate) fn forget_expired_damages(&self) {
+        let (floor, held) = {
+            let state = lock(&self.state);
+            let held: BTreeSet<u64> = state.kept.below.keys().copied().collect();
+            (state.kept.expired.floor, held)
+        };
+        let gone: BTreeSet<u64> = {
+            let damages = lock(&self.damages);
+            // Places of number 0 lie in files that are no segments.
+            let below = damages.places.range((1, 0)..(floor.max(1), 0));
+            below.map(|((segment, _), _)| *segment).filter(|segment| !held.contains(segment)).collect()
+        };
+        for segment in gone {
+            self.forget_damages(segment);
+        }
+    }
+
     /// Forgets all of it, for the figures: the stream is gone.
     pub(crate) fn forget_all_damages(&self) {
         let gone = std::mem::take(&mut *lock(&self.damages)).places.len();

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use kinora_base::{ErrorKind, FragmentNumber};
-use kinora_store::{Axis, Cause, Disk, DiskFile, Listed, LocalDisk, Store, rebuild_index, verify};
+use kinora_store::{
+    Axis, Cause, Disk, DiskFile, Limit, Limits, Listed, LocalDisk, Pin, Store, rebuild_index, verify,
+};
 
 use super::harness::*;
 
@@ -101,6 +103,54 @@ fn a_fragment_that_reading_finds_damaged_is_absent_from_then_on() {
     check(&store, &[4]);
     store.delete_stream(&name("cam")).unwrap();
     assert_eq!(store.statistics().damaged_places, 0);
+}
+
+/// Segments of the damaged places that the index has noted.
+fn noted(folder: &Path) -> Vec<i64> {
+    let index = rusqlite::Connection::open(folder.join("meta.db")).unwrap();
+    let mut rows = index.prepare("SELECT segment FROM damages ORDER BY segment").unwrap();
+    rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+#[test]
+fn damage_expires_with_the_segment_it_is_in() {
+    let (folder, sealed) = recorded();
+    for (file, number) in [(&sealed[0], 4), (&sealed[1], 14)] {
+        let at_byte = place(file, number);
+        change(file, |bytes| bytes[at_byte] ^= 1);
+    }
+    let store = open(folder.path());
+    let stream = store.stream(&name("cam")).unwrap();
+    assert_eq!(store.scrub().damaged_places, 2);
+    assert_eq!(noted(folder.path()), [1, 11]);
+    // The second segment expires as well, but a fragment of it is pinned.
+    let (created, by) = (START, String::new());
+    let pin = Pin { name: "p".into(), start: at(15_100), end: at(15_200), created, by, reason: "".into() };
+    stream.pin(pin).unwrap();
+    stream.set_limits(Limits { age_s: Limit::Inherited, bytes: Limit::Most(4000) }).unwrap();
+    store.enforce().unwrap();
+    assert!(!sealed[0].exists() && sealed[1].exists());
+    assert_eq!(stream.damages()[0].fragment, FragmentNumber::new(14));
+    assert_eq!((noted(folder.path()), store.statistics().damaged_places), (vec![11], 1));
+    stream.unpin("p").unwrap();
+    store.enforce().unwrap();
+    assert!(!sealed[1].exists());
+    assert_eq!(stream.damages(), []);
+    assert_eq!((noted(folder.path()), store.statistics().damaged_places), (vec![], 0));
+}
+
+#[test]
+fn a_missing_segment_is_not_missed_once_it_would_have_expired() {
+    let (folder, sealed) = recorded();
+    std::fs::remove_file(&sealed[0]).unwrap();
+    let store = open(folder.path());
+    let _foreign = store.survey();
+    let stream = store.stream(&name("cam")).unwrap();
+    assert_eq!(noted(folder.path()), [1]);
+    stream.set_limits(Limits { age_s: Limit::Inherited, bytes: Limit::Most(4000) }).unwrap();
+    store.enforce().unwrap();
+    assert!(!sealed[1].exists());
+    assert_eq!((stream.damages(), noted(folder.path())), (vec![], vec![]));
 }
 
 #[test]

@@ -320,6 +320,7 @@ impl Stream {
             }
             self.delete(&rows)?;
         }
+        self.forget_expired_damages();
         Ok(())
     }
 
