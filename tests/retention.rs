@@ -136,6 +136,14 @@ fn the_server_tells_its_room_and_what_limits_it() {
     assert_eq!(storage["state"], json!("ample"));
     let (_, stream) = call(&server, "GET", "/v1/streams/cam", &Value::Null);
     assert_eq!(stream["retention"]["effective_max_age_s"], json!(30 * 86_400));
+    // A day after it arrived the oldest fragment will be too old, at the same time of day.
+    let limits = json!({"retention": {"max_age_s": 86_400}});
+    let (_, stream) = call(&server, "PUT", "/v1/streams/cam", &limits);
+    let next = &stream["retention"]["next_expiry"];
+    let (_, list) = call(&server, "GET", "/v1/streams/cam/fragments?limit=1", &Value::Null);
+    let [at, arrived] = [&next["at"], &list["fragments"][0]["server_time"]].map(|at| at.as_str().unwrap());
+    assert_eq!((&next["limit"], &at[10..]), (&json!("age"), &arrived[10..]), "{next}");
+    assert_ne!(&at[..10], &arrived[..10]);
     let metrics = get(server.address, "/metrics").text();
     for name in ["kinora_storage_free_bytes", "kinora_storage_used_bytes", "kinora_storage_keep_free_bytes"] {
         assert!(metrics.contains(name), "{name}:\n{metrics}");

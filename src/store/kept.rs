@@ -111,12 +111,22 @@ impl Kept {
         if self.suspended.is_some() {
             return None;
         }
-        let age_s = self.limits.age_s.or(given.0);
-        let age_us = age_s.map(|age| i64::try_from(age.saturating_mul(1_000_000)).unwrap_or(i64::MAX));
         Some(Rule {
-            cutoff: age_us.map(|age| now.offset_micros(age.saturating_neg())),
+            cutoff: self.age_us(given.0).map(|age| now.offset_micros(age.saturating_neg())),
             most_bytes: self.limits.bytes.or(given.1),
         })
+    }
+
+    /// When the oldest fragment has reached the limit by age, as far as it is known.
+    pub(crate) fn too_old(&self, given_age_s: Option<u64>) -> Option<WallTime> {
+        let at = self.oldest?.offset_micros(self.age_us(given_age_s)?);
+        Some(at).filter(|at| *at <= WallTime::LATEST)
+    }
+
+    /// The limit by age, in microseconds.
+    fn age_us(&self, given_s: Option<u64>) -> Option<i64> {
+        let age_s = self.limits.age_s.or(given_s)?;
+        Some(i64::try_from(age_s.saturating_mul(1_000_000)).unwrap_or(i64::MAX))
     }
 
     /// Fragments and bytes that are stored and not shown.

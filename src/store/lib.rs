@@ -65,7 +65,7 @@ pub use payload::Payload;
 pub use reading::Tail;
 pub use rebuild::{Rebuilt, rebuild_index};
 pub use report::{Damage, Foreign, OutOfService, Recovery};
-pub use retention::{Outlook, Pressure, Space};
+pub use retention::{NextExpiry, Outlook, Pressure, Space};
 pub use scrub::Scrubbed;
 pub use statistics::Statistics;
 pub use store::Store;

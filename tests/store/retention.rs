@@ -309,6 +309,36 @@ fn a_pinned_stretch_stays_until_it_is_unpinned() {
 }
 
 #[test]
+fn a_stream_tells_which_of_its_limits_it_reaches_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let store = open_at(folder.path(), &clock, options());
+    let stream = store.create_stream(&name("a")).unwrap();
+    stream.set_limits(Limits { age_s: Limit::Most(30), bytes: Limit::Most(60_000) }).unwrap();
+    let next = |rate| stream.next_expiry(clock.wall(), rate).map(|next| (next.at, next.by_bytes));
+    assert_eq!(next(3000), None, "there is nothing to let go of");
+    let mut to = writer(&stream);
+    for n in 0..10 {
+        store_now(&mut to, &clock, n, 3 * KB);
+    }
+    store.enforce().unwrap();
+    // Ten seconds and half the bytes have passed.
+    assert_eq!(next(3000), Some((at(20_000), true)));
+    assert_eq!(next(1000), Some((at(30_000), false)));
+    assert_eq!(next(0), Some((at(30_000), false)));
+    // From its limits on it goes on second by second.
+    for n in 10..50 {
+        store_now(&mut to, &clock, n, 3 * KB);
+        store.enforce().unwrap();
+    }
+    assert_eq!(listed(&stream).len(), 20);
+    assert_eq!(next(3000), Some((at(50_000), true)));
+    stream.set_limits(age(1000)).unwrap();
+    store.enforce().unwrap();
+    assert_eq!(next(3000), Some((at(1_030_000), false)));
+}
+
+#[test]
 fn what_shall_be_kept_and_cannot_be_read_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let clock = clock();

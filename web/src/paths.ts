@@ -121,6 +121,8 @@ export const server = {
   streams: (limit: number, token: string | null = null): string =>
     `/v1/streams${query({ limit, token })}`,
   stream: streamPath,
+  storage: "/v1/storage",
+  pins: (name: string): string => `${streamPath(name)}/pins`,
   media: (name: string): string => `${streamPath(name)}/media`,
   fragments: (name: string, q: FragmentsQuery): string =>
     `${streamPath(name)}/fragments${query({

@@ -6,7 +6,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use kinora_base::{ErrorKind, WallTime};
-use kinora_store::{Limit, Limits, Pin, Pinned, Pressure, Stream};
+use kinora_store::{Limit, Limits, NextExpiry, Pin, Pinned, Pressure, Stream};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
@@ -133,15 +133,32 @@ pub struct Retention {
     floor: u64,
     /// Fragments whose files were deleted.
     expired_fragments: u64,
+    /// When these limits let go of something next, at the present bitrate; null: never.
+    next_expiry: Option<Expiry>,
     /// Why nothing expires, if nothing does: setting limits ends it.
     #[serde(skip_serializing_if = "Option::is_none")]
     suspended: Option<String>,
 }
 
+/// When a stream's limits let go of its oldest recording.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Expiry {
+    /// When.
+    at: String,
+    /// What is reached then: `age` or `bytes`.
+    limit: &'static str,
+}
+
+impl From<NextExpiry> for Expiry {
+    fn from(NextExpiry { at, by_bytes }: NextExpiry) -> Self {
+        Self { at: at.to_string(), limit: if by_bytes { "bytes" } else { "age" } }
+    }
+}
+
 impl Retention {
-    /// What `stream` keeps.
+    /// What `stream` keeps while so many bytes arrive.
     #[must_use]
-    pub fn of(state: &AppState, stream: &Stream) -> Self {
+    pub fn of(state: &AppState, stream: &Stream, bytes_per_second: u64) -> Self {
         let (limits, expired) = (stream.limits(), stream.expired());
         let (age_s, bytes) = state.store.default_limits().of(stream.name());
         Self {
@@ -151,6 +168,7 @@ impl Retention {
             effective_max_bytes: limits.bytes.or(bytes),
             floor: expired.floor,
             expired_fragments: expired.fragments,
+            next_expiry: stream.next_expiry(state.clock.wall(), bytes_per_second).map(Expiry::from),
             suspended: stream.expiry_suspended(),
         }
     }

@@ -261,10 +261,14 @@ fn describe(state: &AppState, stream: &Arc<Stream>) -> Result<StreamInfo, ApiErr
     let number = |pick: fn((FragmentNumber, FragmentNumber)) -> FragmentNumber| {
         summary.numbers.map(|numbers| pick(numbers).get())
     };
+    let activity = stream_state(&summary, now);
+    let kbps = bitrate_kbps(&newest);
+    // What is not live goes on at no rate.
+    let live_kbps = kbps.filter(|_| activity == StreamState::Live).unwrap_or_default();
     Ok(StreamInfo {
         name: stream.name().to_string(),
         created_at: stream.created().to_string(),
-        state: stream_state(&summary, now),
+        state: activity,
         last_received_at: summary.last_received.map(|time| time.to_string()),
         absence: stream.absence(now).map(AbsenceInfo::from),
         range: summary
@@ -277,8 +281,8 @@ fn describe(state: &AppState, stream: &Arc<Stream>) -> Result<StreamInfo, ApiErr
             bytes: summary.bytes,
         },
         damaged_places: stream.damage_count(),
-        bitrate_kbps: bitrate_kbps(&newest),
-        retention: Retention::of(state, stream),
+        bitrate_kbps: kbps,
+        retention: Retention::of(state, stream, (live_kbps * 125.0) as u64),
         clock: state.clocks.measured(stream.name()).map(clock_info),
         tracks,
     })

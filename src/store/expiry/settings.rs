@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 
-use kinora_base::ErrorKind;
+use kinora_base::{ErrorKind, WallTime};
 
 use crate::limits::{Expired, Limits, Pin};
+use crate::retention::NextExpiry;
 use crate::sync::lock;
 use crate::{Error, Stream};
 
@@ -39,6 +40,21 @@ impl Stream {
     #[must_use]
     pub fn expiry_suspended(&self) -> Option<String> {
         lock(&self.state).kept.suspended.clone()
+    }
+
+    /// When its own limits, or those that all streams are given, let go of something next if
+    /// `bytes_per_second` go on arriving; none if they never do.
+    #[must_use]
+    pub fn next_expiry(&self, now: WallTime, bytes_per_second: u64) -> Option<NextExpiry> {
+        let given = self.volume.limits().of(&self.name);
+        let state = lock(&self.state);
+        let most = state.kept.rule(given, now)?.most_bytes;
+        let (fragments, bytes) = state.kept.all_below();
+        if state.sums.fragments <= fragments {
+            return None;
+        }
+        let left = most.map(|most| most.saturating_sub(state.sums.bytes.saturating_sub(bytes)));
+        NextExpiry::of(now, state.kept.too_old(given.0), left, bytes_per_second)
     }
 
     /// The pins, by name, with what they hold. May read footers: blocks.

@@ -22,6 +22,31 @@ pub struct Outlook {
     pub next: Option<(StreamName, WallTime)>,
 }
 
+/// When a stream's own limits let go of something next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NextExpiry {
+    /// When; not before the present.
+    pub at: WallTime,
+    /// Whether that is for the limit by bytes, else for that by age.
+    pub by_bytes: bool,
+}
+
+impl NextExpiry {
+    /// The earlier of two times: when the oldest fragment is too old, and when `left` bytes have come
+    /// at this rate.
+    pub(crate) fn of(
+        now: WallTime,
+        too_old: Option<WallTime>,
+        left: Option<u64>,
+        bytes_per_second: u64,
+    ) -> Option<Self> {
+        let (too_much, _) = Left { total: left, disk: None }.runs_out(now, bytes_per_second);
+        let by_age = too_old.map(|at| Self { at: at.max(now), by_bytes: false });
+        let by_bytes = too_much.map(|at| Self { at, by_bytes: true });
+        by_age.into_iter().chain(by_bytes).min_by_key(|next| next.at)
+    }
+}
+
 /// How many bytes may still come: until the total is reached, and until the disk runs low.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Left {
@@ -90,6 +115,19 @@ mod tests {
         assert_eq!(left(None, None), (None, false));
         assert_eq!(Left { total: Some(1), disk: None }.runs_out(at(0), 0), (None, false), "nothing comes");
         assert_eq!(Left { total: Some(u64::MAX), disk: None }.runs_out(at(0), 1), (None, false));
+    }
+
+    #[test]
+    fn of_a_streams_own_limits_the_one_that_is_reached_first_is_told() {
+        let next = |too_old: Option<i64>, left, rate| {
+            NextExpiry::of(at(100), too_old.map(at), left, rate).map(|next| (next.at, next.by_bytes))
+        };
+        assert_eq!(next(None, None, 10), None);
+        assert_eq!(next(Some(200), None, 10), Some((at(200), false)));
+        assert_eq!(next(Some(200), Some(500), 10), Some((at(150), true)));
+        assert_eq!(next(Some(120), Some(500), 10), Some((at(120), false)));
+        assert_eq!(next(None, Some(500), 0), None, "nothing comes");
+        assert_eq!(next(Some(20), None, 0), Some((at(100), false)), "at once, not in the past");
     }
 
     #[test]

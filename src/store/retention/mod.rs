@@ -10,8 +10,8 @@ mod space;
 mod trust;
 
 pub(crate) use ballast::Ballast;
-pub use forecast::Outlook;
 pub(crate) use forecast::{Left, Rate};
+pub use forecast::{NextExpiry, Outlook};
 pub(crate) use policy::{Piece, Rule, Whole};
 pub(crate) use space::Watch;
 pub use space::{Pressure, Space};

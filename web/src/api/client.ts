@@ -4,7 +4,16 @@
  */
 import { server, type FragmentsQuery, type GapsQuery } from "../paths";
 import { ApiError, fromResponse, fromThrown } from "./errors";
-import type { FragmentList, GapList, Stream, StreamList, Timeline } from "./types";
+import type {
+  FragmentList,
+  GapList,
+  Pin,
+  PinList,
+  Storage,
+  Stream,
+  StreamList,
+  Timeline,
+} from "./types";
 
 /** A request without an answer for this long counts as an unreachable server. */
 const TIMEOUT_MS = 15_000;
@@ -62,6 +71,14 @@ export async function listStreams(cancel?: AbortSignal): Promise<Stream[]> {
 
 export function getStream(name: string, cancel?: AbortSignal): Promise<Stream> {
   return get<Stream>(server.stream(name), cancel);
+}
+
+export function getStorage(cancel?: AbortSignal): Promise<Storage> {
+  return get<Storage>(server.storage, cancel);
+}
+
+export async function listPins(name: string, cancel?: AbortSignal): Promise<Pin[]> {
+  return (await get<PinList>(server.pins(name), cancel)).pins;
 }
 
 export function listFragments(

@@ -46,7 +46,62 @@ export interface Stream {
   bitrate_kbps: number | null;
   /** The connected producer's clock against the server's. */
   clock: Clock | null;
+  retention: Retention;
   tracks: Track[];
+}
+
+export type LimitValue = number | "unlimited";
+
+/** What a stream keeps. Its own limits are null where the server's hold. */
+export interface Retention {
+  max_age_s: LimitValue | null;
+  max_bytes: LimitValue | null;
+  effective_max_age_s: number | null;
+  effective_max_bytes: number | null;
+  /** Fragments below this number have expired, but for those that a pin holds. */
+  floor: number;
+  /** At the present bitrate; null: never. */
+  next_expiry: Expiry | null;
+  /** Why nothing expires, if nothing does. */
+  suspended?: string | null;
+}
+
+export interface Expiry {
+  at: Timestamp;
+  limit: "age" | "bytes";
+}
+
+/** A stretch of time that is kept whatever the limits say. */
+export interface Pin extends TimeRange {
+  name: string;
+  by: string;
+  reason: string;
+  fragments: number;
+  bytes: number;
+}
+
+export interface PinList {
+  pins: Pin[];
+}
+
+/** How much room there is. Null is unknown, or no limit. */
+export interface Storage {
+  /** `low`: the oldest recordings are being deleted; `full`: nothing is recorded. */
+  state: "ample" | "low" | "full";
+  disk_bytes: number | null;
+  free_bytes: number | null;
+  keep_free_bytes: number;
+  used_bytes: number;
+  max_total_bytes: number | null;
+  default_max_age_s: number | null;
+  default_max_bytes: number | null;
+  bytes_per_second: number;
+  forecast: {
+    full_at: Timestamp | null;
+    limit: "disk" | "total" | null;
+    next_stream: string | null;
+    next_recorded_at: Timestamp | null;
+  };
 }
 
 export interface Clock {

@@ -14,6 +14,14 @@ const stream = (name: string, over: Partial<Stream> = {}): Stream => ({
   fragments: { first: 1, last: 5, count: 5, bytes: 2_000_000 },
   bitrate_kbps: 2000,
   clock: null,
+  retention: {
+    max_age_s: null,
+    max_bytes: null,
+    effective_max_age_s: null,
+    effective_max_bytes: null,
+    floor: 0,
+    next_expiry: null,
+  },
   tracks: [
     { ...track, number: 1, kind: "audio", codec: "AAC" },
     { ...track, number: 2, kind: "video", codec: "H.264", width: 640, height: 360 },
