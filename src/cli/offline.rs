@@ -9,9 +9,9 @@ use kinora_base::Clock;
 use kinora_store::{Damage, rebuild_index, verify};
 
 use super::Failure;
+use super::amount::size;
 use super::clock::SystemClock;
 use super::encryption::Encryption;
-use super::amount::size;
 
 /// Bytes that `verify` reads in a second unless told otherwise: what a single disk gives easily.
 const VERIFY_RATE: u64 = 100_000_000;
