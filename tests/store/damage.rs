@@ -364,6 +364,22 @@ fn verify_finds_every_planted_damage() {
     plant(&|f| std::fs::remove_file(f.join("meta.db")).unwrap(), "no index");
     plant(&|f| std::fs::remove_dir_all(f.join("streams/b")).unwrap(), "has no folder");
     plant(&|f| std::fs::write(f.join("streams/b/stream"), b"x").unwrap(), "stream file");
+    plant(&|f| std::fs::write(f.join("streams/b/retention"), b"x").unwrap(), "limits and pins");
+    let exchange = |f: &Path, extension: &str| {
+        let of = |stream: &str| {
+            let files = std::fs::read_dir(f.join("streams").join(stream)).unwrap();
+            let mut paths = files.map(|entry| entry.unwrap().path());
+            paths.find(|path| path.extension().is_some_and(|found| found == extension)).unwrap()
+        };
+        std::fs::copy(of("b"), of("a")).unwrap();
+    };
+    for extension in ["seg", "open"] {
+        plant(&|f| exchange(f, extension), "belongs to the stream 'b'");
+    }
+    plant(
+        &|f| assert_ne!(std::fs::copy(f.join("streams/b/stream"), f.join("streams/a/stream")).unwrap(), 0),
+        "belongs to the stream 'b'",
+    );
     plant(&|f| std::fs::write(f.join("clean"), b"x").unwrap(), "clean");
 }
 

@@ -18,7 +18,7 @@ use self::segment::{Checked, open_segment};
 use self::tags::check_tags;
 use crate::disk::read_small;
 use crate::folder::{FolderLock, read_clean};
-use crate::format::{Clean, KeyFile, StreamFile, folder_name, open_name};
+use crate::format::{Clean, KeyFile, RetentionFile, StreamFile, folder_name, open_name};
 use crate::index::{Database, SegmentRow};
 use crate::keys::{Keyring, StreamKeys, check_streams};
 use crate::open::{Files, Survey};
@@ -186,12 +186,23 @@ impl Verifier<'_> {
             .map_err(|error| Error::io("read", &stream_file, &error))?;
         let block = content.as_deref().and_then(|content| content.first_chunk());
         let reason = match block.map(StreamFile::decode) {
+            Some(Ok(file)) if file.name != *name => Some(format!("belongs to the stream '{}'", file.name)),
             Some(Ok(_)) => None,
             Some(Err(reason)) => Some(reason.to_string()),
             None => Some("is missing or cut short".to_owned()),
         };
         if let Some(reason) = reason {
             self.damage(Some(name), &stream_file, (0, None, format!("the stream file {reason}")));
+        }
+        let retention = folder.join(RetentionFile::NAME);
+        let content = read_small(&LocalDisk, &retention, RetentionFile::LONGEST)
+            .map_err(|error| Error::io("read", &retention, &error))?;
+        if let Some(Err(reason)) = content.map(|content| RetentionFile::decode(&content)) {
+            self.damage(
+                Some(name),
+                &retention,
+                (0, None, format!("limits and pins cannot be read: the file {reason}")),
+            );
         }
         let keys = self.keys(name, folder)?;
         for (first, file) in &files.sealed {

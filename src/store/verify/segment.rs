@@ -51,6 +51,13 @@ pub(super) fn open_segment(
         Ok(recovered) => {
             checked.fragments = recovered.entries.len() as u64;
             checked.flaws = recovered.flaws.into_iter().map(|f| (f.offset, f.number, f.reason)).collect();
+            // One without a header is its folder's; else the header says whose it is.
+            let header = read_block_at(file.as_ref(), 0).map_err(io)?.unwrap_or([0; SegmentHeader::BYTES]);
+            if let Ok((header, _)) = SegmentHeader::decode(&header)
+                && header.stream != *stream
+            {
+                checked.flaws.push((0, None, format!("the file belongs to the stream '{}'", header.stream)));
+            }
         }
         Err(Unusable::Io(error)) => return Err(io(error)),
         Err(Unusable::Version(version)) => {
@@ -89,6 +96,9 @@ pub(crate) fn sealed_segment(
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     if name != sealed.row.file_name() {
         checked.flaws.push((0, None, format!("its name should be {}", sealed.row.file_name())));
+    }
+    if sealed.stream != *stream {
+        checked.flaws.push((0, None, format!("the file belongs to the stream '{}'", sealed.stream)));
     }
     let header = read_block_at(file.as_ref(), 0).map_err(io)?.unwrap_or([0; SegmentHeader::BYTES]);
     let trailer_offset = sealed.row.file_bytes - Trailer::BYTES_U64;
