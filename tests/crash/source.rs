@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use kinora_media::{Demuxer, Event, TrackKind};
-use kinora_test_support::clip;
+use kinora_test_support::{boundaries, clip};
 
 /// Pictures in a piece.
 const PICTURES: usize = 5;
@@ -83,8 +83,8 @@ impl Source {
     pub(crate) fn new(kind: Kind, seed: usize) -> Self {
         let file = std::fs::read(encoded(kind, seed)).expect("the clip");
         let cuts = match kind {
-            Kind::Pictures | Kind::MatroskaWithSound => clusters(&file),
-            Kind::Mp4WithSound => movie_fragments(&file),
+            Kind::Pictures | Kind::MatroskaWithSound => boundaries::clusters(&file),
+            Kind::Mp4WithSound => boundaries::movie_fragments(&file),
         };
         let file = Bytes::from(file);
         let samples = Samples::of(file.clone());
@@ -161,23 +161,4 @@ fn encoded(kind: Kind, seed: usize) -> PathBuf {
     arguments.extend(["-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact"]);
     arguments.extend(container);
     clip(&format!("crash-{seed}-{name}"), &arguments)
-}
-
-/// Where each Cluster begins.
-fn clusters(file: &[u8]) -> Vec<usize> {
-    let id = [0x1F, 0x43, 0xB6, 0x75];
-    file.windows(4).enumerate().filter(|(_, bytes)| *bytes == id).map(|(at, _)| at).collect()
-}
-
-/// Where each `moof` begins.
-fn movie_fragments(file: &[u8]) -> Vec<usize> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    while let Some(head) = file.get(at..at + 8) {
-        if &head[4..] == b"moof" {
-            found.push(at);
-        }
-        at += u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
-    }
-    found
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use kinora::ingest::{CutSettings, Session, Step, Timing};
 use kinora_base::WallTime;
-use kinora_test_support::clip;
+use kinora_test_support::{boundaries, clip};
 
 /// When media time 0 of every clip was captured.
 pub(crate) const START: WallTime = WallTime::from_millis(1_772_366_400_000);
@@ -66,7 +66,7 @@ impl Clip {
         let path = clip(&format!("resume-{name}"), &[&inputs[..], &common, encoding].concat());
         let file = Bytes::from(std::fs::read(path).unwrap());
         let is_mp4 = name.ends_with("mp4");
-        let cuts = if is_mp4 { movie_fragments(&file) } else { clusters(&file) };
+        let cuts = if is_mp4 { boundaries::movie_fragments(&file) } else { boundaries::clusters(&file) };
         let ends = cuts.iter().skip(1).copied().chain([file.len()]);
         let pieces: Vec<Bytes> = cuts.iter().zip(ends).map(|(from, to)| file.slice(*from..to)).collect();
         let head = file.slice(..cuts[0]);
@@ -108,25 +108,6 @@ fn fragments(head: &Bytes, pieces: &[Bytes]) -> Vec<(WallTime, usize)> {
                 found.push((producer_time, index));
             }
         }
-    }
-    found
-}
-
-/// Where each Cluster begins.
-fn clusters(file: &[u8]) -> Vec<usize> {
-    let id = [0x1F, 0x43, 0xB6, 0x75];
-    file.windows(4).enumerate().filter(|(_, bytes)| *bytes == id).map(|(at, _)| at).collect()
-}
-
-/// Where each `moof` begins.
-fn movie_fragments(file: &[u8]) -> Vec<usize> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    while let Some(head) = file.get(at..at + 8) {
-        if &head[4..] == b"moof" {
-            found.push(at);
-        }
-        at += u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
     }
     found
 }

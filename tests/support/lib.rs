@@ -1,5 +1,6 @@
 //! What tests and benchmarks share. It panics with the reason instead of returning errors.
 
+pub mod boundaries;
 mod clip;
 mod http;
 mod producer;
